@@ -1,0 +1,275 @@
+"""Settings: `newsletter.toml` in the home or the current folder, overridden by NEWSLETTER_*."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from newsletter.errors import SettingsError
+
+PREFIX = "NEWSLETTER_"
+TESTS_PREFIX = "NEWSLETTER_TEST_"
+FILE = "newsletter.toml"
+_FROM_VARIABLE = "NEWSLETTER_FROM"  # `from` is a word of Python's: the field is `from_`
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_SEND_AT = re.compile(
+    r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*\s+([01]?\d|2[0-3]):([0-5]\d)", re.IGNORECASE
+)
+_LIST_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+
+
+@dataclass(frozen=True, slots=True)
+class SendAt:
+    """A weekday (0 is Monday) and a wall-clock time, read from `tue 09:00`."""
+
+    weekday: int
+    at: time
+
+    def __str__(self) -> str:
+        return f"{WEEKDAYS[self.weekday]} {self.at:%H:%M}"
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Field names are the keys of newsletter.toml."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+    )
+
+    home: Path = Path("var")
+    database_url: SecretStr | None = None
+    content_dir: Path = Path("content")
+    templates_dir: Path = Path("templates")
+    public_url: str = "http://127.0.0.1:8000"
+    secret_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    name: str = Field(default="Weekly AI Tool Verdicts", min_length=1, max_length=60)
+    from_: str = Field(default="", validation_alias=_FROM_VARIABLE)
+    postal_address: str = Field(default="", max_length=300)
+    list_id: str = ""
+    reply_to: str = ""
+    unsubscribe_mailto: str = ""
+    editors: Annotated[tuple[str, ...], NoDecode] = ()
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    send_at: Annotated[SendAt, NoDecode] = SendAt(1, time(9, 0))
+    plan_ahead_hours: int = Field(default=24, ge=1, le=144)
+    approval: Literal["required", "automatic"] = "required"
+    catch_up_hours: int = Field(default=24, ge=1, le=144)
+    provider: Literal["outbox"] = "outbox"
+    now: datetime | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        _path, values = read_file(_home(init_settings()))
+        if "from" in values:
+            values[_FROM_VARIABLE] = values.pop("from")
+        return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
+
+    @field_validator("secret_keys", "editors", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            raise ValueError("is not a base address; write it as https://verdicts.example.com")
+        return value.rstrip("/")
+
+    @field_validator("timezone", mode="before")
+    @classmethod
+    def _zone(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return ZoneInfo(value)
+        except (ValueError, OSError, LookupError):
+            raise ValueError("is not a time zone; write one as Europe/Berlin") from None
+
+    @field_validator("send_at", mode="before")
+    @classmethod
+    def _weekday_and_time(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        match = _SEND_AT.fullmatch(value.strip())
+        if match is None:
+            raise ValueError("is not a weekday and a time; write it as `tue 09:00`")
+        day = WEEKDAYS.index(match[1].lower())
+        return SendAt(day, time(int(match[2]), int(match[3])))
+
+    @field_validator("from_", "reply_to", "unsubscribe_mailto")
+    @classmethod
+    def _one_mailbox(cls, value: str) -> str:
+        if value:
+            mailbox(value)
+        return value
+
+    @field_validator("editors")
+    @classmethod
+    def _mailboxes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            mailbox(one)
+        return value
+
+    @field_validator("list_id")
+    @classmethod
+    def _label(cls, value: str) -> str:
+        if value and not _LIST_ID.fullmatch(value):
+            raise ValueError("is not a list id; write one as verdicts.example.com (RFC 2919)")
+        return value
+
+    @field_validator("name", "postal_address")
+    @classmethod
+    def _plain_line(cls, value: str) -> str:
+        if "=?" in value or any(ord(character) < 32 for character in value):
+            raise ValueError("holds a control character or `=?`; write plain text on one line")
+        return value
+
+    @field_validator("now")
+    @classmethod
+    def _aware(cls, value: datetime | None) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("needs an offset; write it as 2026-11-24T09:00:00Z")
+        return value.astimezone(UTC) if value else None
+
+    @property
+    def database(self) -> str:
+        """The database's URL; by default a file in the home."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home / 'newsletter.db'}"
+
+
+def mailbox(text: str) -> Address:
+    """One address with or without a name; raises ValueError saying how to write it."""
+    name, spec = parseaddr(text)
+    try:
+        address = Address(display_name=name, addr_spec=spec)
+    except (MessageError, ValueError, IndexError):
+        address = Address()
+    if not (address.username and "." in address.domain) or "=?" in text or not text.isprintable():
+        raise ValueError("is not one address; write it as Verdicts <news@example.com>")
+    return address
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads and checks all settings; raises SettingsError naming the setting and the fix."""
+    refuse_unknown(os.environ, read_file(_home(overrides))[1])
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(
+            "\n".join(_faults(error)), hint="mend it in the environment or in newsletter.toml"
+        ) from None
+
+
+def read_file(home: Path) -> tuple[Path | None, dict[str, Any]]:
+    """newsletter.toml of the home, else of the current folder: its path and its values."""
+    path = next((p for p in (home / FILE, Path(FILE)) if p.is_file()), None)
+    if path is None:
+        return None, {}
+    try:
+        return path, tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}", hint="mend the file") from None
+
+
+def refuse_unknown(environ: Mapping[str, str], file_values: Mapping[str, Any]) -> None:
+    """Raises SettingsError for the first key that no setting has, naming the nearest one."""
+    known = [setting_key(name) for name in Settings.model_fields]
+    given = {
+        name: name.removeprefix(PREFIX).split("__")[0].lower()
+        for name in environ
+        if name.startswith(PREFIX) and not name.startswith(TESTS_PREFIX)
+    } | {key: key for key in file_values}
+    for name, key in given.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+            spelled = PREFIX + near.upper() if name.startswith(PREFIX) else near
+            raise SettingsError(f"there is no setting {name}", hint=f"did you mean {spelled}?")
+
+
+def setting_key(field: str) -> str:
+    """A field's name as people write it: `from_` is `from`."""
+    return field.rstrip("_")
+
+
+def described(settings: Settings) -> Iterable[tuple[str, str, str]]:
+    """Every setting as (key, value with secrets masked, where it comes from)."""
+    path, values = read_file(settings.home)
+    for field in Settings.model_fields:
+        key = setting_key(field)
+        value = getattr(settings, field)
+        shown = "********" if _secret(value) else _shown(value)
+        yield key, shown, _source(key, settings, path, values)
+
+
+def _source(key: str, settings: Settings, path: Path | None, values: Mapping[str, Any]) -> str:
+    variable = PREFIX + key.upper()
+    if os.environ.get(variable):
+        return variable
+    if key in values:
+        return str(path)
+    field = "from_" if key == "from" else key
+    return "command line" if field in settings.model_fields_set else "default"
+
+
+def _secret(value: Any) -> bool:
+    return isinstance(value, SecretStr) or (
+        isinstance(value, tuple) and any(isinstance(part, SecretStr) for part in value)
+    )
+
+
+def _shown(value: Any) -> str:
+    if value is None or value in ("", ()):
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _home(overrides: Mapping[str, Any]) -> Path:
+    return Path(overrides.get("home") or os.environ.get("NEWSLETTER_HOME") or "var")
+
+
+def _faults(error: ValidationError) -> Iterable[str]:
+    for fault in error.errors(include_url=False, include_input=False):
+        place = str(fault["loc"][0]) if fault["loc"] else "settings"
+        key = setting_key(place.removeprefix(PREFIX).lower())
+        message = fault["msg"].removeprefix("Value error, ")
+        yield f"setting {key} (NEWSLETTER_{key.upper()}): {message}"

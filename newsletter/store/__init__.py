@@ -1,0 +1,1 @@
+"""The tables, their states, the engine that opens them, and their history."""

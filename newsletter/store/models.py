@@ -1,0 +1,215 @@
+"""The tables of the whole flow, from a comparison's revision to an event in a reader's mail.
+
+Instants are aware UTC. Hot paths (`delivery.ledger`, `tracking.events`) speak plain SQL to the same
+tables; everything else uses these classes. Importing this module also registers the audience's
+tables, since deliveries point at subscribers.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+import subscribers.models  # noqa: F401  (registers the tables that foreign keys point at)
+
+
+class Comparison(SQLModel, table=True):
+    """Two tools judged side by side; its text lives in revisions."""
+
+    __tablename__ = "comparison"
+
+    id: int | None = Field(default=None, primary_key=True)
+    slug: str = Field(max_length=200, unique=True)
+    state: str = Field(max_length=16)
+    sample: bool = False  # invented, for the demo: never in a real issue
+    revision: int = 0  # the number of the current revision
+    finished_at: datetime | None = None  # when it was first imported as finished
+
+
+class ComparisonRevision(SQLModel, table=True):
+    """One version of a comparison as its editor wrote it; never changed, never deleted."""
+
+    __tablename__ = "comparison_revision"
+    __table_args__ = (UniqueConstraint("comparison_id", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    comparison_id: int = Field(foreign_key="comparison.id")
+    number: int
+    sha256: str = Field(max_length=64)  # of the canonical JSON in `body`
+    body: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    imported_at: datetime
+
+
+class Issue(SQLModel, table=True):
+    """One week's newsletter. Unique on (kind, week), so planning twice makes one."""
+
+    __tablename__ = "issue"
+    __table_args__ = (UniqueConstraint("kind", "week"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(default="weekly", max_length=16)
+    week: str = Field(max_length=8)  # 2026-W48
+    slot_at: datetime
+    state: str = Field(max_length=16)
+    reason: str = ""  # why it is paused, cancelled or skipped
+    # what an editor decided; null means: derived from the comparisons
+    subject: str | None = None
+    preheader: str | None = None
+    intro: str | None = None
+    wanted: dict[str, Any] = Field(  # {"include": [slug], "exclude": [slug], "order": [slug]}
+        default_factory=dict, sa_column=Column(JSON, nullable=False)
+    )
+    choices: list[dict[str, Any]] = Field(  # every candidate: {"slug", "chosen", "reason"}
+        default_factory=list, sa_column=Column(JSON, nullable=False)
+    )
+    samples: bool = False  # the demo's issue: sample comparisons may enter
+    rendered_id: int | None = None  # the render that stands now
+    planned_at: datetime
+    frozen_at: datetime | None = None
+    done_at: datetime | None = None
+
+
+class IssueItem(SQLModel, table=True):
+    """A comparison in an issue, at the revision that was rendered; position 0 is the lead."""
+
+    __tablename__ = "issue_item"
+    __table_args__ = (UniqueConstraint("issue_id", "comparison_id"),)
+
+    issue_id: int = Field(foreign_key="issue.id", primary_key=True)
+    position: int = Field(primary_key=True)
+    comparison_id: int = Field(foreign_key="comparison.id", index=True)
+    revision: int
+
+
+class Slot(SQLModel, table=True):
+    """A claimed slot. Whoever inserts the row owns it; every other scheduler finds it taken."""
+
+    __tablename__ = "slot"
+
+    kind: str = Field(primary_key=True, max_length=16)
+    slot_at: datetime = Field(primary_key=True)
+    week: str = Field(max_length=8)
+    outcome: str = Field(max_length=16)
+    issue_id: int | None = Field(default=None, foreign_key="issue.id")
+    claimed_at: datetime
+    note: str = ""
+
+
+class Rendered(SQLModel, table=True):
+    """A rendered issue: append-only, one row a render."""
+
+    __tablename__ = "rendered"
+
+    id: int | None = Field(default=None, primary_key=True)
+    issue_id: int = Field(foreign_key="issue.id", index=True)
+    variant: str = Field(default="all", max_length=16)
+    sha256: str = Field(max_length=64)
+    subject: str
+    preheader: str
+    html: str
+    text: str
+    mjml: str
+    links: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    findings: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    rendered_at: datetime
+
+
+class Approval(SQLModel, table=True):
+    """Bound to a rendered sha256 and an audience rule; void as soon as either changes."""
+
+    __tablename__ = "approval"
+
+    id: int | None = Field(default=None, primary_key=True)
+    issue_id: int = Field(foreign_key="issue.id", index=True)
+    sha256: str = Field(max_length=64)
+    audience: str = Field(max_length=200)  # the rule, not the people: "all"
+    by: str = Field(max_length=200)
+    at: datetime
+    voided_at: datetime | None = None
+    void_reason: str = ""
+
+
+class IssueLink(SQLModel, table=True):
+    """Where link number `n` of an issue leads; written when the issue is frozen."""
+
+    __tablename__ = "issue_link"
+
+    issue_id: int = Field(foreign_key="issue.id", primary_key=True)
+    n: int = Field(primary_key=True)
+    url: str
+    label: str = ""
+
+
+class Batch(SQLModel, table=True):
+    """Up to 1,000 deliveries claimed together. `epoch` fences an owner thought dead."""
+
+    __tablename__ = "batch"
+    __table_args__ = (UniqueConstraint("issue_id", "number"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    issue_id: int = Field(foreign_key="issue.id")
+    number: int
+    state: str = Field(max_length=16)
+    owner: str = Field(default="", max_length=120)  # boot id/pid/process start time
+    epoch: int = 0
+    lease_until: datetime | None = None
+
+
+class Delivery(SQLModel, table=True):
+    """One issue for one subscriber: every candidate has a row, the excluded with their reason."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        Index("ix_delivery_batch_id_state", "batch_id", "state"),
+        Index("ix_delivery_subscriber_id", "subscriber_id"),
+        {"sqlite_with_rowid": False},
+    )
+
+    issue_id: int = Field(foreign_key="issue.id", primary_key=True)
+    subscriber_id: int = Field(foreign_key="subscriber.id", primary_key=True)
+    batch_id: int | None = Field(default=None, foreign_key="batch.id")
+    state: str = Field(max_length=16)
+    reason: str = ""  # why excluded, failed, bounced, uncertain
+    attempts: int = 0
+    changed_at: datetime
+    receipt: str = ""  # the provider's own id or answer
+
+
+class Event(SQLModel, table=True):
+    """An immutable fact about a delivery. Append-only."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_issue_id_kind", "issue_id", "kind"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    issue_id: int | None = Field(default=None, foreign_key="issue.id")
+    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id", index=True)
+    kind: str = Field(max_length=24)  # image_load, click, unsubscribe
+    link: int | None = None
+    at: datetime
+    method: str = Field(default="", max_length=8)
+    agent: str = Field(default="", max_length=300)
+    network: str = Field(default="", max_length=64)  # truncated: /24 of IPv4, /48 of IPv6
+
+
+class SystemMail(SQLModel, table=True):
+    """A mail about one thing to one person, drained by `serve` and `run --once`."""
+
+    __tablename__ = "system_mail"
+    __table_args__ = (Index("ix_system_mail_state_id", "state", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    kind: str = Field(max_length=24)  # a folder of templates/email
+    once: str = Field(max_length=120, unique=True)  # the same thing is said once
+    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id")
+    address: str = Field(default="", max_length=320)  # where it is not a subscriber's
+    facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    state: str = Field(max_length=16)
+    reason: str = ""
+    attempts: int = 0
+    claimed_at: datetime | None = None
+    created_at: datetime
+    sent_at: datetime | None = None

@@ -1,0 +1,37 @@
+"""A migrated SQLite file, made once and copied for every test that wants one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from newsletter.store.engine import open_engine, upgrade
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest revision; copy it, never write to it."""
+    path = tmp_path_factory.mktemp("migrated") / "newsletter.db"
+    engine = open_engine(f"sqlite:///{path}")
+    upgrade(engine)
+    # Closing the last connection folds the write-ahead log into the file, so one file is all.
+    engine.dispose()
+    return path
+
+
+@pytest.fixture
+def database_file(migrated_file: Path, tmp_path: Path) -> Path:
+    """A fresh migrated database of this test's own: `newsletter.db` in its `tmp_path`."""
+    return Path(shutil.copy(migrated_file, tmp_path / "newsletter.db"))
+
+
+@pytest.fixture
+def database(database_file: Path) -> Iterator[Engine]:
+    """An engine on `database_file`."""
+    engine = open_engine(f"sqlite:///{database_file}")
+    yield engine
+    engine.dispose()
