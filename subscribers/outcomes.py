@@ -1,0 +1,44 @@
+"""What the audience answers: every outcome of a sign-up, a confirmation, a leaving, an adding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SignUpMail(StrEnum):
+    CONFIRM = "confirm"  # send the confirmation mail
+    ALREADY_SUBSCRIBED = "already_subscribed"  # tell them they are on the list
+    NOTHING = "nothing"  # send nothing; the page says the same as ever
+
+
+class Confirmation(StrEnum):
+    CONFIRMED = "confirmed"  # active from now on
+    ALREADY_ACTIVE = "already_active"  # nothing to do
+    NOT_POSSIBLE = "not_possible"  # unknown, erased, or the link is older than their leaving
+
+
+class Unsubscription(StrEnum):
+    UNSUBSCRIBED = "unsubscribed"  # left just now
+    ALREADY = "already"  # had left before
+    UNKNOWN = "unknown"  # no such subscriber
+
+
+class Added(StrEnum):
+    ADDED = "added"  # active from now on
+    ALREADY = "already"  # was on the list; unchanged
+    KEPT_UNSUBSCRIBED = "kept_unsubscribed"  # left: only their own sign-up brings them back
+    KEPT_SUPPRESSED = "kept_suppressed"  # must not be written to; not added
+
+
+@dataclass(frozen=True, slots=True)
+class SignUp:
+    """What a sign-up asks for.
+
+    confirmation_number counts this subscriber's confirmation mails ever (1 is the first), so
+    (subscriber_id, confirmation_number) names one mail.
+    """
+
+    subscriber_id: int
+    mail: SignUpMail
+    confirmation_number: int
