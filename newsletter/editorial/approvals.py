@@ -1,0 +1,72 @@
+"""Approval: bound to rendered bytes and an audience rule, void as soon as either changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from newsletter.editorial import issues, planning
+from newsletter.errors import ApprovalError
+from newsletter.store import models
+from newsletter.store.states import IssueState
+
+EVERYONE = "all"  # the audience rule: everyone ever confirmed and not erased
+
+
+def grant(session: Session, issue_id: int, *, by: str, now: datetime) -> None:
+    """Binds an approval to the render that stands. Raises ApprovalError, saying what is open."""
+    issue = issues.details(session, issue_id)
+    errors = [finding for finding in issue.findings if finding["severity"] == "error"]
+    if errors:
+        listed = "\n".join(f"  {f['rule']}: {f['what']} ({f['place']})" for f in errors)
+        raise ApprovalError(
+            f"issue {issue.week} has {len(errors)} error finding(s):\n{listed}",
+            hint=f"mend them, then `newsletter issue check {issue.week}`",
+        )
+    drafts = issues.unfinished_items(session, issue_id)
+    if drafts:
+        raise ApprovalError(
+            f"issue {issue.week} holds what is a draft again: {', '.join(drafts)}",
+            hint="finish it, or `newsletter issue edit --exclude` it",
+        )
+    if issue.sha256 is None:
+        raise ApprovalError(f"issue {issue.week} has not been rendered", hint="render it first")
+    if issue.state is not IssueState.APPROVED:
+        planning.set_state(session, issue_id, IssueState.APPROVED)
+    void(session, issue_id, reason="approved anew", now=now)
+    session.add(
+        models.Approval(
+            issue_id=issue_id, sha256=issue.sha256, audience=EVERYONE, by=by.strip(), at=now
+        )
+    )
+
+
+def void(session: Session, issue_id: int, *, reason: str, now: datetime) -> bool:
+    """Ends the standing approval, if there is one."""
+    query = select(models.Approval).where(
+        models.Approval.issue_id == issue_id, col(models.Approval.voided_at).is_(None)
+    )
+    standing = session.exec(query).all()
+    for approval in standing:
+        approval.voided_at = now
+        approval.void_reason = reason
+    return bool(standing)
+
+
+def why_void(session: Session, issue_id: int, sha256: str) -> str:
+    """Why the issue, which renders to `sha256` now, may not go out; "" when it may."""
+    issue = issues.details(session, issue_id)
+    approval = issue.approval
+    if approval is None:
+        return "nobody has approved it"
+    if approval.voided_at is not None:
+        return f"the approval by {approval.by} is void: {approval.void_reason}"
+    if approval.sha256 != sha256:
+        return "it renders differently from what was approved (a template or a setting changed)"
+    if approval.audience != EVERYONE:
+        return f"it was approved for the audience {approval.audience!r}"
+    drafts = issues.unfinished_items(session, issue_id)
+    if drafts:
+        return f"an editor took back to draft: {', '.join(drafts)}"
+    return ""
