@@ -1,0 +1,48 @@
+"""The table of an issue's tracked links, filled while its templates run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from newsletter.rendering.rendered import Link
+from newsletter.rendering.slots import Slot
+
+
+class LinkTable:
+    """Gives each target a number; HTML and text share one table. base: without trailing slash."""
+
+    def __init__(self, base: str) -> None:
+        self.base = base
+        self._links: dict[tuple[str, str], Link] = {}
+
+    def add(self, url: str, label: str) -> Link:
+        key = (url, label)
+        return self._links.setdefault(key, Link(len(self._links) + 1, url, label))
+
+    def links(self) -> tuple[Link, ...]:
+        return tuple(self._links.values())
+
+
+class Addresses:
+    """What a template may link to: one part's view of the table, with that part's placeholders."""
+
+    def __init__(self, table: LinkTable, placeholders: Mapping[Slot, str]) -> None:
+        self._table = table
+        self._base = table.base
+        self._token = placeholders
+
+    def link(self, url: str, label: str) -> str:
+        """The tracked address that leads to `url`."""
+        return f"{self._base}/c/{self._token[Slot.DELIVERY]}/{self._table.add(url, label).n}"
+
+    @property
+    def pixel(self) -> str:
+        return f"{self._base}/o/{self._token[Slot.DELIVERY]}.gif"
+
+    @property
+    def unsubscribe(self) -> str:
+        return f"{self._base}/unsubscribe/{self._token[Slot.UNSUBSCRIBE]}"
+
+    @property
+    def confirm(self) -> str:
+        return f"{self._base}/confirm/{self._token[Slot.CONFIRM]}"

@@ -1,0 +1,175 @@
+"""Templates to MJML to HTML, bounded on the way.
+
+Templates are looked for in the publication's own folder first, then among the packaged ones. They
+run in Jinja's sandbox, and whatever is missing in them is an error that names file and line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import jinja2
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+
+from newsletter.bundled import bundled
+from newsletter.errors import TemplateError
+from newsletter.rendering import text
+
+# Over this the mail is unusable anyway (mail programs clip at 102,400 bytes), and the MJML parser
+# recurses: 20,000 nested tags would end the process.
+MAX_SOURCE_CHARACTERS = 1_000_000
+MAX_DEPTH = 100
+
+_UNSAFE_IN_ATTRIBUTE = re.compile(r"[^ !#-%(-;=?-\[\]-~]")
+_TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*?(/?)>")
+_VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "wbr", "col"})
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_TEMPLATE_SUFFIXES = (".mjml", ".txt", ".css", ".jinja")
+
+
+def packaged_templates() -> Path:
+    """The templates that come with the program."""
+    return bundled("templates")
+
+
+def attribute(value: object) -> Markup:
+    """A value for an attribute: numeric references for all but plain printable ASCII.
+
+    The MJML printer writes attributes in Rust's debug form (a backslash, a tab or an emoji would
+    come out as an escape), so nothing it would touch may reach it.
+    """
+    return Markup(_UNSAFE_IN_ATTRIBUTE.sub(lambda match: f"&#{ord(match[0])};", str(value)))  # noqa: S704 - just escaped, by numeric references
+
+
+class Templates:
+    """All mail templates; built once.
+
+    templates_dir: the publication's own folder, if any. functions: what templates may call.
+    """
+
+    def __init__(self, templates_dir: Path | None, functions: Mapping[str, object]) -> None:
+        folders = [templates_dir] if templates_dir is not None else []
+        loaders = [
+            jinja2.FileSystemLoader(folder / "email") for folder in (*folders, packaged_templates())
+        ]
+        self._environment = SandboxedEnvironment(
+            loader=jinja2.ChoiceLoader(loaders),
+            autoescape=_is_markup,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_without_controls,
+        )
+        self._environment.globals.update(functions)
+        self._environment.filters.update(
+            attr=attribute,
+            wrap=text.wrap,
+            row=text.row,
+            underline=text.underline,
+        )
+
+    def render(self, name: str, context: Mapping[str, object]) -> str:
+        """One template's text. Raises TemplateError naming file and line."""
+        try:
+            return _bounded(self._environment.get_template(name).generate(context), name)
+        except jinja2.TemplateNotFound as error:
+            raise TemplateError(
+                f"there is no mail template {error.name or name}",
+                hint=f"put it into templates/email/, which is looked into for {name}",
+            ) from error
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(
+                f"{error.name or name}, line {error.lineno}: {error.message}",
+                hint="mend the template's Jinja syntax",
+            ) from error
+        except (jinja2.TemplateError, *_TEMPLATE_FAULTS) as error:
+            place = _place(error.__traceback__, name)
+            raise TemplateError(
+                f"{place}: {error or type(error).__name__}",
+                hint="mend that line; templates see only what rendering/view.py holds",
+            ) from error
+
+
+_TEMPLATE_FAULTS = (
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+)
+
+
+def to_html(source: str, *, name: str) -> str:
+    """HTML of an MJML source. Raises TemplateError where it is too deep or does not parse."""
+    import mjml
+
+    depth = _depth(source)
+    if depth > MAX_DEPTH:
+        raise TemplateError(
+            f"{name}: its tags are nested {depth} deep, over the limit of {MAX_DEPTH}",
+            hint="close each tag, and nest fewer tables",
+        )
+    try:
+        return mjml.mjml2html(source.replace("\r\n", "\n"), disable_comments=True, fonts={})
+    except ValueError as error:
+        raise TemplateError(
+            f"{name}: this is not MJML: {error}",
+            hint="look at the tag named there; `issue render` with --out keeps the MJML",
+        ) from error
+
+
+def squeeze(source: str) -> str:
+    """Indentation gone, which nothing shows and every reader would download."""
+    return re.sub(r"\n\s+", "\n", source)
+
+
+def _is_markup(name: str | None) -> bool:
+    return name is None or not name.endswith((".txt", ".css"))
+
+
+def _without_controls(value: object) -> object:
+    """Control characters shown as U+FFFD; the check of the issue names the field they stand in."""
+    if isinstance(value, str) and _CONTROL.search(value):
+        return type(value)(_CONTROL.sub("\ufffd", value))
+    return value
+
+
+def _bounded(pieces: Iterable[str], name: str) -> str:
+    kept: list[str] = []
+    room = MAX_SOURCE_CHARACTERS
+    for piece in pieces:
+        room -= len(piece)
+        if room < 0:
+            raise TemplateError(
+                f"{name} comes out longer than {MAX_SOURCE_CHARACTERS:,} characters",
+                hint="shorten the content, or the loop in the template",
+            )
+        kept.append(piece)
+    return "".join(kept)
+
+
+def _depth(source: str) -> int:
+    deepest = depth = 0
+    for closing, tag, self_closed in _TAG.findall(source):
+        if closing:
+            depth -= 1
+        elif not self_closed and tag.lower() not in _VOID:
+            depth += 1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def _place(traceback: TracebackType | None, name: str) -> str:
+    """Template file and line of the innermost template frame."""
+    place = name
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if file.endswith(_TEMPLATE_SUFFIXES):
+            place = f"{'/'.join(Path(file).parts[-2:])}, line {traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place

@@ -1,0 +1,139 @@
+"""What the templates see: plain frozen values, derived figures included, no behaviour to hide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    SHIP = "ship"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class VoteView:
+    """The community's vote for one tool; there is none (None on the tool) until someone voted."""
+
+    ship: int
+    skip: int
+
+    @property
+    def total(self) -> int:
+        return self.ship + self.skip
+
+    @property
+    def percent(self) -> int:
+        """Ship share in whole per cent, 0 to 100, half rounded up."""
+        return percent(self.ship, self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeView:
+    """One reviewer on one tool."""
+
+    reviewer: str  # "The Skeptic"
+    question: str  # what this reviewer always asks: "What kills it?"
+    verdict: Verdict
+    quote: str  # to the letter, without quotation marks
+    excerpt: str  # edited, at most 160 characters, ends as a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class ToolView:
+    """One of the two tools."""
+
+    name: str
+    category: str
+    tagline: str
+    description: str
+    entry_price: str  # "Free", "$12/mo"
+    price_note: str  # "research licence only", or ""
+    community: VoteView | None
+    takes: tuple[TakeView, ...]  # in the order of the reviewers
+
+    @property
+    def ships(self) -> int:
+        return sum(take.verdict is Verdict.SHIP for take in self.takes)
+
+    @property
+    def panel(self) -> int:
+        """Panel ship per cent, 0 to 100."""
+        return percent(self.ships, len(self.takes))
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonView:
+    """Two tools side by side, and what the panel made of them."""
+
+    slug: str
+    title: str
+    deck: str
+    verdict: str  # the editor's one-sentence reason, ends as a sentence
+    url: str  # the full page, absolute
+    prices_as_of: date
+    sample: bool
+    tools: tuple[ToolView, ToolView]
+
+    @property
+    def winner(self) -> ToolView | None:
+        """The tool the panel would rather ship; None on a tie."""
+        left, right = self.tools
+        if left.panel == right.panel:
+            return None
+        return left if left.panel > right.panel else right
+
+    @property
+    def loser(self) -> ToolView | None:
+        winner = self.winner
+        return None if winner is None else next(t for t in self.tools if t is not winner)
+
+    @property
+    def gap(self) -> int:
+        """Panel gap in percentage points, 0 to 100."""
+        return abs(self.tools[0].panel - self.tools[1].panel)
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Who sends: the same for every issue."""
+
+    name: str
+    url: str  # public base, no trailing slash
+    sender: str  # an address, or a name and an address: `Weekly <news@example.com>`
+    postal_address: str
+    list_id: str  # `verdicts.example.com`
+    reply_to: str = ""
+    unsubscribe_mailto: str = ""
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class IssueView:
+    """One week's issue, ready to be rendered; `comparisons[0]` is the lead, and there is one."""
+
+    id: int
+    week: str  # 2026-W48
+    slug: str  # 2026-w48
+    day: date  # of the slot, on the publication's calendar
+    publication: Publication
+    comparisons: tuple[ComparisonView, ...]
+    archive_url: str
+    subject: str | None = None  # an editor's; None: written by the template
+    preheader: str | None = None
+    intro: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SystemMailView:
+    """A mail about one thing to one person; `facts` are the template's own."""
+
+    kind: str
+    publication: Publication
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def percent(part: int, whole: int) -> int:
+    """`part` of `whole` in whole per cent, half rounded up; 0 of 0 is 0."""
+    return (200 * part + whole) // (2 * whole) if whole else 0
