@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from newsletter.errors import StoreError
@@ -77,12 +78,32 @@ def session_on(engine: Engine, *, readonly: bool = False) -> Iterator[Session]:
 
 
 @contextmanager
+def not_waiting_for_the_disk(engine: Engine) -> Iterator[None]:
+    """For invented data only: commits in here are kept unless the whole machine crashes."""
+    event.listen(engine, "checkout", _do_not_wait)
+    try:
+        yield
+    finally:
+        event.remove(engine, "checkout", _do_not_wait)
+        engine.dispose()  # connections opened from now on wait again
+
+
+def _do_not_wait(connection: Any, _record: Any, _proxy: Any) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+@contextmanager
 def explaining_store_errors() -> Iterator[None]:
     """Turns the driver's errors into StoreError with a next step."""
     try:
         yield
     except IntegrityError:
         raise
+    except PoolTimeoutError:
+        raise StoreError(
+            "every connection to the database is in use",
+            hint="try again in a moment; if it stays so, another process holds the database",
+        ) from None
     except (OperationalError, DatabaseError, sqlite3.DatabaseError) as error:
         raise _explained(str(getattr(error, "orig", error))) from error
 

@@ -68,6 +68,7 @@ class Issue(SQLModel, table=True):
     samples: bool = False  # the demo's issue: sample comparisons may enter
     rendered_id: int | None = None  # the render that stands now
     planned_at: datetime
+    candidates: int | None = None  # how many the audience held when it was frozen
     frozen_at: datetime | None = None
     done_at: datetime | None = None
 
@@ -153,7 +154,7 @@ class Batch(SQLModel, table=True):
     issue_id: int = Field(foreign_key="issue.id")
     number: int
     state: str = Field(max_length=16)
-    owner: str = Field(default="", max_length=120)  # boot id/pid/process start time
+    owner: str = Field(default="", max_length=120)  # host/boot/pid/start
     epoch: int = 0
     lease_until: datetime | None = None
 

@@ -40,6 +40,7 @@ def upgrade() -> None:
         sa.Column("samples", sa.Boolean(), nullable=False),
         sa.Column("rendered_id", sa.Integer(), nullable=True),
         sa.Column("planned_at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("candidates", sa.Integer(), nullable=True),
         sa.Column("frozen_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("done_at", sqltypes.UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_issue")),

@@ -1,0 +1,1 @@
+"""From an approved issue to an account of every reader: the ledger, the sender, the proof."""

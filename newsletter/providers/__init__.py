@@ -1,0 +1,1 @@
+"""Whoever takes a message from us: one interface, one module a provider."""

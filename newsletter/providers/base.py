@@ -1,0 +1,83 @@
+"""What every provider is given and what it answers.
+
+A provider joins a mailing and an envelope in its own way (spliced bytes, or substitutions); it
+raises TransientError, PermanentError or UncertainError and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Outcome(StrEnum):
+    """What a provider answered for one message."""
+
+    SUBMITTED = "submitted"  # it has the message
+    DEFERRED = "deferred"  # not now: try again later
+    FAILED = "failed"  # refused for good
+    UNCERTAIN = "uncertain"  # no answer, it may have it
+
+
+class Evidence(StrEnum):
+    """What a provider knows afterwards of a message whose answer was lost."""
+
+    TAKEN = "taken"
+    NOT_TAKEN = "not_taken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One reader's address and slot values for one mailing.
+
+    key: what the ledger calls it, opaque here. message_id: without angle brackets, the same on
+    every attempt. slots: values by slot name (`rendering.slots.Slot`).
+    """
+
+    key: int
+    address: str
+    name: str
+    message_id: str
+    slots: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A provider's answer for one envelope.
+
+    detail: of a message submitted, the provider's own id of that one message, or empty (two
+    deliveries with one id count as a duplicate in a proof); otherwise the reason.
+    """
+
+    key: int
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """A compiled issue or system mail; `folder` is its place in an outbox: `2026-W48`, `system`."""
+
+    folder: str
+    splice: Callable[[Envelope], bytes]  # a whole RFC 5322 message, CRLF lines
+
+
+class Provider(Protocol):
+    """Takes messages."""
+
+    name: str
+
+    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Iterable[Receipt]:
+        """Hands over each envelope's message and yields a receipt for each, in any order.
+
+        Raises TransientError or PermanentError when nothing more of this call was taken than it
+        has yielded receipts for, UncertainError when some of the rest may have been.
+        """
+        ...
+
+    def evidence(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Mapping[int, Evidence]:
+        """What became of messages that were attempted and never answered, by envelope key."""
+        ...
