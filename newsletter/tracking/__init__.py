@@ -1,0 +1,1 @@
+"""What comes back from readers' mail: stored links to follow, and facts to keep."""

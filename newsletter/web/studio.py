@@ -1,0 +1,110 @@
+"""The editor's plain preview of any issue: read only, and only for this machine."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, Request, Response
+from starlette.exceptions import HTTPException
+
+from newsletter import mailings
+from newsletter.editorial import issues
+from newsletter.editorial.issues import IssueDetails, StoredRender
+from newsletter.errors import NotFoundError
+from newsletter.rendering.slots import neutral, neutral_text
+from newsletter.web.pages import AnySite, Site, client_ip
+from newsletter.web.public import READ, week_of
+
+FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+STUDIO_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# The mail is shown, not run: no scripts, no forms, no way out of its frame.
+MAIL_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' {origin}; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+
+Scheme = Literal["light", "dark"]
+ANSWER: Mapping[Scheme, str] = {"dark": "(min-width:0)", "light": "(max-width:0)"}  # yes; no
+_IN_THE_DARK = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
+
+
+def only_this_machine(request: Request) -> None:
+    """403 for a visitor from elsewhere, for a forwarded one, and for a foreign host name.
+
+    A proxy on this machine connects from loopback as well: its headers and the name it was asked
+    for give it away. The name also stops a page elsewhere that points its own name at 127.0.0.1.
+    """
+    is_forwarded = any(name in request.headers for name in FORWARDING)
+    if is_forwarded or not (_is_loopback(client_ip(request)) and _is_local_name(request)):
+        raise HTTPException(403)
+
+
+router = APIRouter(prefix="/studio", dependencies=[Depends(only_this_machine)])
+
+
+@router.api_route("", methods=READ)
+def studio(site: AnySite) -> Response:
+    """Every issue: its state, its approval, its findings."""
+    with site.app.session(readonly=True) as session:
+        found = issues.all_issues(session)
+    return _studio_page(site, "studio/issues.html", issues=found)
+
+
+@router.api_route("/issues/{week}", methods=READ)
+def issue(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
+    """One issue for its editor: what was chosen, what the checks found, the mail at two widths."""
+    found, stored = _load(site, week)
+    text = neutral_text(stored.text, _nobody(site, found)) if stored else ""
+    return _studio_page(
+        site, "studio/issue.html", issue=found, render=stored, text=text, scheme=scheme
+    )
+
+
+@router.api_route("/issues/{week}/mail", methods=READ)
+def mail(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
+    """The HTML part as the preview's frames show it: links stand for nobody, colours as asked.
+
+    A frame follows the editor's own device, so the media query is answered here.
+    """
+    found, stored = _load(site, week)
+    if stored is None:
+        raise NotFoundError(f"issue {found.week} has not been rendered", hint="render it first")
+    body = _IN_THE_DARK.sub(ANSWER[scheme], neutral(stored.html, _nobody(site, found)))
+    headers = {
+        "Content-Security-Policy": MAIL_POLICY.format(origin=site.origin),
+        "X-Frame-Options": "SAMEORIGIN",
+    }
+    return Response(body, headers=headers, media_type="text/html")
+
+
+def _load(site: Site, week: str) -> tuple[IssueDetails, StoredRender | None]:
+    with site.app.session(readonly=True) as session:
+        found = issues.find(session, week_of(week))
+        return found, issues.rendered(session, found.id) if found.sha256 else None
+
+
+def _nobody(site: Site, found: IssueDetails) -> Mapping[str, str]:
+    return mailings.public_slots(site.app, found.id)
+
+
+def _studio_page(site: Site, template: str, **values: Any) -> Response:
+    return site.page(template, headers={"Content-Security-Policy": STUDIO_POLICY}, **values)
+
+
+def _is_loopback(ip: str) -> bool:
+    try:
+        return ipaddress.ip_address(ip).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_local_name(request: Request) -> bool:
+    name = request.url.hostname or ""
+    return name == "localhost" or _is_loopback(name)
