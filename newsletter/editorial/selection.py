@@ -174,6 +174,8 @@ def _line_up(places: Sequence[_Eligible], wishes: Wishes) -> list[Choice]:
         lead = min(by_slug.values(), key=_lead_rank)
         first = [by_slug.pop(lead.candidate.slug)]
         lead_note = f"leads with the widest panel gap, {lead.candidate.panel_gap} points"
+        if any(one.candidate.sample for one in by_slug.values()):
+            lead_note += ", samples left aside"
     rest = sorted(by_slug.values(), key=lambda one: _rank(one, Wishes()))
     return [
         Choice(
@@ -186,8 +188,10 @@ def _line_up(places: Sequence[_Eligible], wishes: Wishes) -> list[Choice]:
     ]
 
 
-def _lead_rank(one: _Eligible) -> tuple[int, float, str]:
-    return -one.candidate.panel_gap, -one.finished_at.timestamp(), one.candidate.slug
+def _lead_rank(one: _Eligible) -> tuple[bool, int, float, str]:
+    """Real before invented, then the widest panel gap, then the newest."""
+    candidate = one.candidate
+    return candidate.sample, -candidate.panel_gap, -one.finished_at.timestamp(), candidate.slug
 
 
 def _waits(one: _Eligible, at_most: int) -> Choice:

@@ -228,3 +228,11 @@ def test_whatever_comes_every_candidate_has_one_choice_and_the_rules_hold(
         assert one.in_issue is None
         assert samples or not one.sample
         assert slug not in exclude
+
+
+def test_a_sample_never_leads_while_a_real_comparison_is_in() -> None:
+    choices = week(
+        candidate("real", gap=25), candidate("invented", gap=100, sample=True), samples=True
+    )
+    assert chosen(choices) == ["real", "invented"]
+    assert "samples left aside" in choices[0].reason

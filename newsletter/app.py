@@ -1,0 +1,159 @@
+"""The application: everything long-lived, built once from settings and handed to whoever acts."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+from urllib.parse import urlsplit
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from newsletter.bundled import bundled
+from newsletter.errors import SettingsError
+from newsletter.providers.base import Provider
+from newsletter.providers.outbox import Outbox
+from newsletter.rendering.render import Renderer
+from newsletter.rendering.view import Publication
+from newsletter.settings import Settings
+from newsletter.store.engine import open_engine, require_current_schema, session_on
+from newsletter.tokens import Keyring
+from newsletter.weeks import WeeklySlot
+
+Clock = Callable[[], datetime]
+
+# For the outbox only: a real provider demands NEWSLETTER_FROM.
+NO_SENDER = "newsletter@verdicts.example"
+NO_LIST_ID = "verdicts.example"
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """What every command and page works with."""
+
+    settings: Settings
+    engine: Engine
+    keyring: Keyring
+    renderer: Renderer
+    provider: Provider
+    clock: Clock
+    slot: WeeklySlot
+    publication: Publication
+
+    def session(self, *, readonly: bool = False) -> AbstractContextManager[Session]:
+        """One transaction; see `store.engine.session_on`."""
+        return session_on(self.engine, readonly=readonly)
+
+    @property
+    def home(self) -> Path:
+        return self.settings.home
+
+    @property
+    def content_dir(self) -> Path:
+        """The editors' folder, or the one that comes with the program where there is none."""
+        folder = self.settings.content_dir
+        return folder if folder.is_dir() else bundled("content")
+
+
+def build_app(settings: Settings, *, running_clock: bool = False) -> App:
+    """Opens the home: keys, database, provider.
+
+    A home without a database gets one; an older database is refused with what to do (StoreError).
+    running_clock: with NEWSLETTER_NOW set, time goes on from that instant; else it stands still.
+    """
+    _make_home(settings.home)
+    engine = open_engine(settings.database)
+    require_current_schema(engine)
+    return App(
+        settings=settings,
+        engine=engine,
+        keyring=Keyring(load_keys(settings)),
+        renderer=Renderer(settings.templates_dir),
+        provider=Outbox(settings.home / "outbox"),
+        clock=clock_of(settings.now, running=running_clock),
+        slot=WeeklySlot(settings.send_at.weekday, settings.send_at.at, settings.timezone),
+        publication=publication_of(settings),
+    )
+
+
+def clock_of(now: datetime | None, *, running: bool) -> Clock:
+    """The time of day; a given instant that stands still; or one that time goes on from."""
+    if now is None:
+        return lambda: datetime.now(UTC)
+    if not running:
+        return lambda: now
+    started = monotonic()
+    return lambda: now + timedelta(seconds=monotonic() - started)
+
+
+def publication_of(settings: Settings) -> Publication:
+    host = urlsplit(settings.public_url).hostname or ""
+    return Publication(
+        name=settings.name,
+        url=settings.public_url,
+        sender=settings.from_ or f"{settings.name} <{NO_SENDER}>",
+        postal_address=settings.postal_address,
+        list_id=settings.list_id or (host if not _is_local(host) else NO_LIST_ID),
+        reply_to=settings.reply_to,
+        unsubscribe_mailto=settings.unsubscribe_mailto,
+    )
+
+
+def load_keys(settings: Settings) -> list[bytes]:
+    """The secret keys, newest first; without a setting, a key made once and kept in the home."""
+    if settings.secret_keys:
+        return [key.get_secret_value().encode() for key in settings.secret_keys]
+    path = settings.home / "keys"
+    try:
+        _make_key(path)
+        keys = [line.encode() for line in path.read_text(encoding="ascii").split()]
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"the key file {path} cannot be used: {error}",
+            hint="make the home folder writable, or restore the file from a backup",
+        ) from None
+    if not keys:
+        raise SettingsError(
+            f"the key file {path} is empty",
+            hint="restore it: without its keys the links in mail already sent stop working",
+        )
+    return keys
+
+
+def _make_key(path: Path) -> None:
+    """Writes a fresh key unless there is one: by link, so that it is there whole or not at all."""
+    if path.exists():
+        return
+    draft = path.with_name(f"keys.{os.getpid()}.tmp")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        # Losing this race is fine: the other process's key is the home's key.
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"the home folder {home} cannot be made: {error.strerror}",
+            hint="set NEWSLETTER_HOME to a folder that can be written to",
+        ) from None
+
+
+def _is_local(host: str) -> bool:
+    return "." not in host or host.replace(".", "").isdigit()

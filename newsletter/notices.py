@@ -1,0 +1,69 @@
+"""What editors are told, once each: approval is due, a slot passed, a week is thin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import Session
+
+from newsletter.app import App
+from newsletter.delivery import system_mail
+from newsletter.editorial.issues import IssueDetails
+from newsletter.weeks import IssueWeek
+
+
+def approval_due(app: App, session: Session, issue: IssueDetails) -> None:
+    _tell(app, session, "approval_due", issue.week, _issue_facts(app, issue))
+
+
+def approval_overdue(app: App, session: Session, issue: IssueDetails, *, why: str) -> None:
+    facts = _issue_facts(app, issue) | {"why": why}
+    _tell(app, session, "approval_overdue", issue.week, facts)
+
+
+def slot_missed(
+    app: App, session: Session, week: str, slot_at: datetime, *, why: str, command: str
+) -> None:
+    facts = {"week": week, "slot": in_words(app, slot_at), "why": why, "command": command}
+    _tell(app, session, "slot_missed", week, facts)
+
+
+def thin_week(app: App, session: Session, week: IssueWeek, slot_at: datetime) -> None:
+    facts = {"week": str(week), "slot": in_words(app, slot_at)}
+    _tell(app, session, "thin_week", str(week), facts)
+
+
+def in_words(app: App, instant: datetime) -> str:
+    """An instant on the publication's calendar: `Tuesday 24 November 2026, 09:00 (UTC)`."""
+    local = instant.astimezone(app.slot.zone)
+    return f"{local:%A} {local.day} {local:%B %Y, %H:%M} ({app.slot.zone.key})"
+
+
+def _issue_facts(app: App, issue: IssueDetails) -> dict[str, str]:
+    return {
+        "week": issue.week,
+        "slot": in_words(app, issue.slot_at),
+        "subject": issue.subject,
+        "preview_url": f"{app.publication.url}/studio/issues/{issue.slug}",
+        "findings": _counted(issue),
+        "command": f"newsletter issue approve {issue.week}",
+    }
+
+
+def _counted(issue: IssueDetails) -> str:
+    if not issue.findings:
+        return "no findings"
+    return f"{issue.error_count} error(s), {issue.warning_count} warning(s)"
+
+
+def _tell(app: App, session: Session, kind: str, about: str, facts: Mapping[str, str]) -> None:
+    for editor in app.settings.editors:
+        system_mail.queue(
+            session,
+            kind,
+            once=f"{kind}:{about}:{app.keyring.fingerprint(editor)}",
+            address=editor,
+            facts=facts,
+            now=app.clock(),
+        )

@@ -1,0 +1,311 @@
+"""The whole week told on one page: plan, render, edit, approve, send, account; and the tick.
+
+Each function opens its own transactions. What belongs together is committed together: a planned
+issue has its render, an approval its bytes, a frozen issue its audience, its links and its slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from newsletter import mailings
+from newsletter.app import App
+from newsletter.delivery import ledger, proof, sender
+from newsletter.delivery.owner import Owner
+from newsletter.editorial import approvals, content, issues, library, planning, slots
+from newsletter.editorial.content_model import Comparison
+from newsletter.editorial.issues import IssueDetails
+from newsletter.editorial.planning import Changes
+from newsletter.editorial.views import comparison_view
+from newsletter.errors import ApprovalError, RefusedError
+from newsletter.rendering.view import IssueView
+from newsletter.store.states import IssueState
+from newsletter.tracking import links
+from newsletter.weeks import IssueWeek
+from subscribers.audience import Reader
+
+
+def never() -> bool:
+    """Nobody asks a send to stop."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """Where an issue stands after a send, and the account of its audience."""
+
+    issue: IssueDetails
+    proof: proof.Proof
+    stopped: str  # why it ended while something was left; empty where nothing was left to claim
+
+
+def import_content(
+    app: App, *, dry_run: bool = False, samples: bool = False
+) -> library.ImportOutcome:
+    """Reads every file of the content folder into the store; all of them or, with a fault, none.
+
+    Raises ContentError with every fault of every file.
+    """
+    comparisons = content.load_all(app.content_dir, samples=samples)
+    return take_into_store(app, comparisons, dry_run=dry_run)
+
+
+def take_into_store(
+    app: App, comparisons: Sequence[Comparison], *, dry_run: bool = False
+) -> library.ImportOutcome:
+    """A changed comparison's new revision also enters an issue not yet frozen, and voids it."""
+    with app.session() as session:
+        outcome = library.import_comparisons(session, comparisons, now=app.clock())
+        if dry_run:
+            session.rollback()
+            return outcome
+        for issue in issues.open_issues_with(session, outcome.changed):
+            moved = planning.take_new_revisions(session, issue.id)
+            if moved:
+                _render(app, session, issue.id, because=f"new revision of {', '.join(moved)}")
+        return outcome
+
+
+def plan(app: App, week: IssueWeek | None = None, *, samples: bool = False) -> IssueDetails:
+    """Chooses and renders the issue of `week`, or of the next slot that has none.
+
+    samples: let invented comparisons in, as the demo does. Raises RefusedError on a thin week and
+    where the week has an issue.
+    """
+    with app.session() as session:
+        wanted = week or _next_free_week(app, session)
+        issue_id = _plan(app, session, wanted, samples=samples)
+        if issue_id is None:
+            raise RefusedError(
+                f"week {wanted} has no issue: no comparison is finished and free",
+                hint="finish one (status: finished), then run `newsletter content import`",
+            )
+        return issues.details(session, issue_id)
+
+
+def edit(app: App, ref: str, changes: Changes) -> IssueDetails:
+    """Writes an editor's decisions into the issue, chooses and renders again."""
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        planning.apply(session, issue.id, changes)
+        _choose_again(app, session, issue)
+        _render(app, session, issue.id, because="edited")
+        return issues.details(session, issue.id)
+
+
+def render(app: App, ref: str) -> IssueDetails:
+    """Renders again with the templates and settings of now; the same bytes keep the approval."""
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        if issue.state in issues.OPEN:
+            _render(app, session, issue.id, because="templates or settings changed")
+        return issues.details(session, issue.id)
+
+
+def approve(app: App, ref: str, *, by: str) -> IssueDetails:
+    """Binds an approval to the bytes that were looked at; ApprovalError says what is open."""
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        # Committed even when approval is refused: the editor shall see what changed.
+        changed = _render(app, session, issue.id, because="templates or settings changed")
+    if changed:
+        raise ApprovalError(
+            f"issue {issue.week} renders differently from what was last shown",
+            hint=f"look at it again (`newsletter issue show {issue.week}`), then approve",
+        )
+    with app.session() as session:
+        approvals.grant(session, issue.id, by=by, now=app.clock())
+        return issues.details(session, issue.id)
+
+
+def cancel(app: App, ref: str, *, by: str) -> IssueDetails:
+    """Ends the issue; what is already out stays out, the rest is never sent."""
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        planning.set_state(
+            session, issue.id, IssueState.CANCELLED, reason=f"cancelled by {by.strip()}"
+        )
+        approvals.void(session, issue.id, reason="the issue was cancelled", now=app.clock())
+        return issues.details(session, issue.id)
+
+
+def send(
+    app: App,
+    ref: str,
+    *,
+    on_progress: Callable[[sender.Progress], None] | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> SendResult:
+    """Freezes the issue unless it is frozen, and delivers what the ledger says is left.
+
+    By hand it ignores slot and catch-up, never approval. Started again, it goes on; on an issue
+    that is done it sends nothing. Raises RefusedError or ApprovalError with the reason.
+    """
+    with app.session(readonly=True) as session:
+        issue = issues.find(session, ref)
+    if not issue.frozen:
+        freeze(app, issue)
+    stopped = deliver(app, issue.id, on_progress=on_progress, should_stop=should_stop)
+    with app.session(readonly=True) as session:
+        return SendResult(
+            issues.details(session, issue.id), proof.prove(session, issue.id), stopped
+        )
+
+
+def freeze(app: App, issue: IssueDetails) -> None:
+    """Audience, links, slot and state in one transaction: all of it, or nothing."""
+    now = app.clock()
+    with app.session() as session:
+        fresh = app.renderer.issue(issue_view(app, session, issue.id))
+        changed = approvals.why_void(session, issue.id, fresh.sha256)
+        if not changed:
+            planning.start_sending(session, issue.id)
+            slots.take(session, issue, now=now)
+            ledger.freeze(session, issue_id=issue.id, now=now)
+            stored = issues.rendered(session, issue.id)
+            links.store_links(
+                session,
+                issue.id,
+                [(link["n"], link["url"], link["label"]) for link in stored.links],
+            )
+            _write_links(app, issue.id, stored)
+            return
+        approvals.void(session, issue.id, reason=changed, now=now)
+        planning.back_to_planned(session, issue.id)
+    raise ApprovalError(
+        f"issue {issue.week} is not approved: {changed}",
+        hint=f"look at it (`newsletter issue show {issue.week}`), then "
+        f"`newsletter issue approve {issue.week}`",
+    )
+
+
+def deliver(
+    app: App,
+    issue_id: int,
+    *,
+    on_progress: Callable[[sender.Progress], None] | None = None,
+    should_stop: Callable[[], bool] = never,
+) -> str:
+    """Hands a frozen issue's open batches to the provider; done once nothing is left open.
+
+    The reason why it ended while something was left, or "".
+    """
+    with app.session(readonly=True) as session:
+        issue = issues.details(session, issue_id)
+        stored = issues.rendered(session, issue_id)
+    if issue.state is not IssueState.SENDING:
+        return ""
+    _write_links(app, issue_id, stored)
+    progress = sender.deliver_issue(
+        app.engine,
+        issue_id,
+        provider=app.provider,
+        mailing=mailings.issue_mailing(app, issue, stored),
+        envelope_for=mailings.envelope_maker(app, issue),
+        clock=app.clock,
+        owner=Owner.current(),
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+    with app.session() as session:
+        if proof.prove(session, issue_id).complete:
+            planning.finish(session, issue_id, now=app.clock())
+    return progress.stopped
+
+
+def prove(app: App, ref: str) -> proof.Proof:
+    """The account of everyone in the issue's audience."""
+    with app.session(readonly=True) as session:
+        return proof.prove(session, issues.find(session, ref).id)
+
+
+def sample_message(
+    app: App, ref: str, *, address: str = "reader@example.com", name: str = "Sam Reader"
+) -> bytes:
+    """The issue as one invented reader would get it: RFC 5322 bytes."""
+    with app.session(readonly=True) as session:
+        issue = issues.find(session, ref)
+        stored = issues.rendered(session, issue.id)
+    reader = Reader(id=mailings.NOBODY, address=address, name=name)
+    mailing = mailings.issue_mailing(app, issue, stored)
+    return mailing.splice(mailings.envelope_maker(app, issue)(reader))
+
+
+def _plan(app: App, session: Session, week: IssueWeek, *, samples: bool) -> int | None:
+    """The id of the planned and rendered issue; None on a thin week."""
+    if issues.of_week(session, week) is not None:
+        raise planning.already_planned(week)
+    now = app.clock()
+    slot_at = app.slot.of(week)
+    choices = planning.choose_for(
+        session, slot_at=slot_at, previous_slot_at=app.slot.before(slot_at), samples=samples
+    )
+    if not any(choice.chosen for choice in choices):
+        return None
+    issue_id = planning.create(
+        session, week, slot_at=slot_at, choices=choices, samples=samples, now=now
+    )
+    _render(app, session, issue_id, because="")
+    return issue_id
+
+
+def _choose_again(app: App, session: Session, issue: IssueDetails) -> None:
+    choices = planning.choose_for(
+        session,
+        slot_at=issue.slot_at,
+        previous_slot_at=app.slot.before(issue.slot_at),
+        samples=issue.samples,
+        issue_id=issue.id,
+    )
+    if not any(choice.chosen for choice in choices):
+        raise RefusedError(
+            f"nothing would be left in issue {issue.week}",
+            hint=f"keep one comparison, or `newsletter issue cancel {issue.week}`",
+        )
+    planning.choose_again(session, issue.id, choices)
+
+
+def _render(app: App, session: Session, issue_id: int, *, because: str) -> bool:
+    """Renders and keeps the result; new bytes void the approval. True when the bytes changed."""
+    fresh = app.renderer.issue(issue_view(app, session, issue_id))
+    changed = planning.keep_render(session, issue_id, fresh, now=app.clock())
+    if changed and approvals.void(session, issue_id, reason=because, now=app.clock()):
+        planning.back_to_planned(session, issue_id)
+    return changed
+
+
+def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
+    """What the templates see of an issue, from the revisions it is bound to."""
+    issue = issues.row(session, issue_id)
+    return IssueView(
+        id=issue_id,
+        week=issue.week,
+        slug=issue.week.lower(),
+        day=issue.slot_at.astimezone(app.slot.zone).date(),
+        publication=app.publication,
+        comparisons=tuple(
+            comparison_view(
+                library.load_revision(session, slug, number), public_url=app.publication.url
+            )
+            for slug, number in issues.revisions(session, issue_id)
+        ),
+        archive_url=f"{app.publication.url}/issues/{issue.week.lower()}",
+        subject=issue.subject,
+        preheader=issue.preheader,
+        intro=issue.intro,
+    )
+
+
+def _write_links(app: App, issue_id: int, stored: issues.StoredRender) -> None:
+    links.write_links(app.home, issue_id, {link["n"]: link["url"] for link in stored.links})
+
+
+def _next_free_week(app: App, session: Session) -> IssueWeek:
+    return next(
+        week
+        for week, _slot_at in app.slot.upcoming(app.clock())
+        if issues.of_week(session, week) is None
+    )

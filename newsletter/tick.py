@@ -1,0 +1,191 @@
+"""One tick: whatever is due at this instant, done. The tables decide, the clock only asks.
+
+Ticking twice, from two processes, or after a week of silence is harmless: planning is unique on the
+week, sending on the slot, a notice on what it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from newsletter import mailings, notices, pipeline
+from newsletter.app import App
+from newsletter.delivery import system_mail
+from newsletter.editorial import issues, planning, slots
+from newsletter.editorial.issues import IssueDetails
+from newsletter.errors import ApprovalError, RefusedError
+from newsletter.store.states import IssueState, SlotOutcome
+from newsletter.weeks import IssueWeek
+
+AUTOMATIC = "automatic"
+
+
+def tick(app: App, *, should_stop: Callable[[], bool] = pipeline.never) -> list[str]:
+    """Does what is due and says it, a sentence each; empty when nothing was.
+
+    should_stop: asked between hand-overs; a send it stops goes on at the next tick.
+    """
+    done = [*_plan_ahead(app), *_look_at_the_latest_slot(app)]
+    _remind_editors(app)
+    done += _send_what_is_due(app, should_stop)
+    mails = drain_system_mail(app)
+    if mails.submitted:
+        done.append(f"system mails submitted: {mails.submitted}")
+    if mails.failed or mails.uncertain:
+        done.append(f"system mails failed: {mails.failed}, uncertain: {mails.uncertain}")
+    return done
+
+
+def drain_system_mail(app: App) -> system_mail.Drained:
+    """Hands every queued system mail to the provider."""
+    return system_mail.drain(
+        app.engine,
+        app.provider,
+        mailing_of=lambda kind, facts, date: mailings.system_mailing(app, kind, facts, date),
+        envelope_of=lambda due: mailings.system_envelope(app, due),
+        now=app.clock(),
+    )
+
+
+def _plan_ahead(app: App) -> Iterator[str]:
+    """Plans the next slot's issue once it is near."""
+    now = app.clock()
+    week, slot_at = app.slot.next_after(now)
+    if now < slot_at - timedelta(hours=app.settings.plan_ahead_hours):
+        return
+    yield from _plan(app, week, slot_at)
+
+
+def _look_at_the_latest_slot(app: App) -> Iterator[str]:
+    """A slot that passed while nobody looked: planned late, or closed as thin or missed."""
+    now = app.clock()
+    week, slot_at = app.slot.latest_at(now)
+    with app.session(readonly=True) as session:
+        if slots.outcome_of(session, week) or issues.of_week(session, week):
+            return
+    if not _too_late(app, slot_at, now):
+        yield from _plan(app, week, slot_at)
+        with app.session(readonly=True) as session:
+            if issues.of_week(session, week):
+                return
+    yield from _close_without_issue(app, week, slot_at, now)
+
+
+def _plan(app: App, week: IssueWeek, slot_at: datetime) -> Iterator[str]:
+    with app.session() as session:
+        if issues.of_week(session, week):
+            return
+        if not _has_candidates(app, session, slot_at):
+            if app.clock() < slot_at:
+                notices.thin_week(app, session, week, slot_at)
+            return
+    try:
+        planned = pipeline.plan(app, week)
+    except RefusedError:  # another scheduler planned it between our look and our insert
+        return
+    yield f"{week}: planned with {len(planned.items)} comparison(s), due {slot_at:%Y-%m-%d %H:%M}Z"
+
+
+def _remind_editors(app: App) -> None:
+    """Approval is due for every planned issue whose slot is near; each is said once."""
+    now = app.clock()
+    near = now + timedelta(hours=app.settings.plan_ahead_hours)
+    with app.session() as session:
+        for issue in issues.in_states(session, [IssueState.PLANNED]):
+            if now < issue.slot_at <= near:
+                notices.approval_due(app, session, issue)
+
+
+def _close_without_issue(
+    app: App, week: IssueWeek, slot_at: datetime, now: datetime
+) -> Iterator[str]:
+    with app.session() as session:
+        missed = _has_candidates(app, session, slot_at)
+        outcome = SlotOutcome.MISSED if missed else SlotOutcome.THIN
+        why = (
+            f"nobody was running within {app.settings.catch_up_hours} hours of it"
+            if missed
+            else "nothing was finished"
+        )
+        if not slots.close(session, week, slot_at, outcome, now=now, note=why):
+            return
+        if missed:
+            by_hand = f"newsletter issue plan --week {week}"
+            notices.slot_missed(app, session, str(week), slot_at, why=why, command=by_hand)
+    if missed or not _too_late(app, slot_at, now):  # a home's first tick finds old thin slots
+        yield f"{week}: no issue: {why}"
+
+
+def _send_what_is_due(app: App, should_stop: Callable[[], bool]) -> Iterator[str]:
+    now = app.clock()
+    with app.session(readonly=True) as session:
+        waiting = issues.in_states(session, issues.OPEN)
+        sending = issues.in_states(session, [IssueState.SENDING])
+    for issue in waiting:
+        if issue.slot_at > now:
+            continue
+        if _too_late(app, issue.slot_at, now):
+            yield from _skip(app, issue, now)
+        else:
+            yield from _send(app, issue, should_stop)
+    for issue in sending:  # a sender that died, or was told to stop, left it unfinished
+        yield from _deliver(app, issue.week, should_stop)
+
+
+def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Iterator[str]:
+    with app.session(readonly=True) as session:
+        outcome = slots.outcome_of(session, IssueWeek.parse(issue.week))
+    if outcome is not None:  # closed or taken: from here on only a person sends it
+        return
+    try:
+        if issue.state is IssueState.PLANNED:
+            _approve_by_itself(app, issue)
+        yield from _deliver(app, issue.week, should_stop)
+    except ApprovalError as error:
+        with app.session() as session:
+            notices.approval_overdue(app, session, issue, why=error.what)
+        yield f"{issue.week}: due and not sent: {error.what}"
+    except RefusedError:  # another scheduler took the slot between our look and our claim
+        return
+
+
+def _approve_by_itself(app: App, issue: IssueDetails) -> None:
+    if app.settings.approval != AUTOMATIC:
+        raise ApprovalError("nobody has approved it")
+    pipeline.approve(app, issue.week, by="automatic approval (NEWSLETTER_APPROVAL)")
+
+
+def _deliver(app: App, week: str, should_stop: Callable[[], bool]) -> Iterator[str]:
+    result = pipeline.send(app, week, should_stop=should_stop)
+    submitted = result.proof.states.get("submitted", 0)
+    ending = "proof complete" if result.proof.complete else f"not finished: {result.stopped}"
+    yield f"{week}: {submitted} of {result.proof.candidates} submitted, {ending}"
+
+
+def _skip(app: App, issue: IssueDetails, now: datetime) -> Iterator[str]:
+    """A slot missed by more than the catch-up window is skipped, loudly."""
+    why = f"its slot passed more than {app.settings.catch_up_hours} hours ago"
+    why += "" if issue.state is IssueState.APPROVED else " and nobody approved it"
+    with app.session() as session:
+        if not slots.close(
+            session, issue.week, issue.slot_at, SlotOutcome.MISSED, now=now, note=why
+        ):
+            return
+        planning.set_state(session, issue.id, IssueState.SKIPPED, reason=why)
+        by_hand = f"newsletter issue send {issue.week}"
+        notices.slot_missed(app, session, issue.week, issue.slot_at, why=why, command=by_hand)
+    yield f"{issue.week}: skipped: {why}; `{by_hand}` sends it after all"
+
+
+def _has_candidates(app: App, session: Session, slot_at: datetime) -> bool:
+    choices = planning.choose_for(
+        session, slot_at=slot_at, previous_slot_at=app.slot.before(slot_at), samples=False
+    )
+    return any(choice.chosen for choice in choices)
+
+
+def _too_late(app: App, slot_at: datetime, now: datetime) -> bool:
+    return now - slot_at > timedelta(hours=app.settings.catch_up_hours)
