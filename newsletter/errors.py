@@ -91,7 +91,14 @@ class NotFoundError(RefusedError):
 
 
 class ApprovalError(RefusedError):
-    """Approval is missing, void, or not possible while findings stand open."""
+    """Approval is missing, void, or not possible while findings stand open.
+
+    reason: why, without the issue's name; what a voided approval keeps.
+    """
+
+    def __init__(self, what: str, *, hint: str = "", reason: str = "") -> None:
+        super().__init__(what, hint=hint)
+        self.reason = reason or what
 
 
 class IllegalMoveError(RefusedError):

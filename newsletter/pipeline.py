@@ -155,31 +155,30 @@ def send(
         )
 
 
+def rehearse_freeze(app: App, ref: str) -> proof.Proof:
+    """What freezing the issue now would account for; every check is made, nothing is kept."""
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        if not issue.frozen:
+            _refuse_unapproved(app, session, issue)
+            planning.start_sending(session, issue.id)
+            ledger.freeze(session, issue_id=issue.id, now=app.clock())
+        account = proof.prove(session, issue.id)
+        session.rollback()
+        return account
+
+
 def freeze(app: App, issue: IssueDetails) -> None:
     """Audience, links, slot and state in one transaction: all of it, or nothing."""
-    now = app.clock()
-    with app.session() as session:
-        fresh = app.renderer.issue(issue_view(app, session, issue.id))
-        changed = approvals.why_void(session, issue.id, fresh.sha256)
-        if not changed:
-            planning.start_sending(session, issue.id)
-            slots.take(session, issue, now=now)
-            ledger.freeze(session, issue_id=issue.id, now=now)
-            stored = issues.rendered(session, issue.id)
-            links.store_links(
-                session,
-                issue.id,
-                [(link["n"], link["url"], link["label"]) for link in stored.links],
-            )
-            _write_links(app, issue.id, stored)
-            return
-        approvals.void(session, issue.id, reason=changed, now=now)
-        planning.back_to_planned(session, issue.id)
-    raise ApprovalError(
-        f"issue {issue.week} is not approved: {changed}",
-        hint=f"look at it (`newsletter issue show {issue.week}`), then "
-        f"`newsletter issue approve {issue.week}`",
-    )
+    try:
+        with app.session() as session:
+            _refuse_unapproved(app, session, issue)
+            _freeze(app, session, issue)
+    except ApprovalError as error:
+        with app.session() as session:
+            if approvals.void(session, issue.id, reason=error.reason, now=app.clock()):
+                planning.back_to_planned(session, issue.id)
+        raise
 
 
 def deliver(
@@ -232,6 +231,31 @@ def sample_message(
     reader = Reader(id=mailings.NOBODY, address=address, name=name)
     mailing = mailings.issue_mailing(app, issue, stored)
     return mailing.splice(mailings.envelope_maker(app, issue)(reader))
+
+
+def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
+    now = app.clock()
+    planning.start_sending(session, issue.id)
+    slots.take(session, issue, now=now)
+    ledger.freeze(session, issue_id=issue.id, now=now)
+    stored = issues.rendered(session, issue.id)
+    links.store_links(
+        session, issue.id, [(link["n"], link["url"], link["label"]) for link in stored.links]
+    )
+    _write_links(app, issue.id, stored)
+
+
+def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
+    """Raises ApprovalError unless what the issue renders to now is what was approved."""
+    fresh = app.renderer.issue(issue_view(app, session, issue.id))
+    reason = approvals.why_void(session, issue.id, fresh.sha256)
+    if reason:
+        raise ApprovalError(
+            f"issue {issue.week} is not approved: {reason}",
+            hint=f"look at it (`newsletter issue show {issue.week}`), then "
+            f"`newsletter issue approve {issue.week}`",
+            reason=reason,
+        )
 
 
 def _plan(app: App, session: Session, week: IssueWeek, *, samples: bool) -> int | None:

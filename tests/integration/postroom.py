@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
-from newsletter.delivery import ledger, proof
+from newsletter.delivery import account, ledger, proof
 from newsletter.delivery.ledger import Frozen
 from newsletter.delivery.owner import Owner
 from newsletter.delivery.proof import Proof
@@ -141,6 +142,11 @@ def deliver(engine: Engine, issue_id: int, provider: Provider, **others: Any) ->
     return deliver_issue(engine, issue_id, provider=provider, **given)
 
 
+def two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two messages are handed over at a time."""
+    monkeypatch.setattr(account, "WIRE_SIZE", 2)
+
+
 class Wire:
     """Takes each message by appending its key to a file, then answers; remembers nothing else.
 
@@ -209,3 +215,15 @@ def start_process(work: Callable[[], object]) -> int:
 def taken(envelopes: Sequence[Envelope]) -> Iterator[Receipt]:
     for envelope in envelopes:
         yield Receipt(envelope.key, Outcome.SUBMITTED, f"r{envelope.key}")
+
+
+def failing(
+    error: Exception, *, after: int = 0
+) -> Callable[[int, Sequence[Envelope]], Iterator[Receipt]]:
+    """A provider that takes the first `after` messages of each call, then raises."""
+
+    def answer(_call: int, envelopes: Sequence[Envelope]) -> Iterator[Receipt]:
+        yield from taken(envelopes[:after])
+        raise error
+
+    return answer

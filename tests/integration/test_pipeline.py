@@ -278,6 +278,36 @@ def test_who_unsubscribed_is_a_candidate_with_the_reason(app: App) -> None:
     assert account["complete"]
 
 
+def test_a_dry_run_of_a_send_counts_the_audience_and_keeps_nothing(app: App) -> None:
+    store(app, finished("Left vs Right"))
+    addresses = readers(app, 3)
+    desk.operator_unsubscribe(app, addresses[0])
+    pipeline.plan(app)
+    with pytest.raises(ApprovalError):
+        pipeline.rehearse_freeze(app, WEEK)
+    pipeline.approve(app, WEEK, by="the editor")
+    account = pipeline.rehearse_freeze(app, WEEK)
+    assert (account.candidates, account.states["planned"]) == (3, 2)
+    assert account.excluded == {"unsubscribed": 1}
+    with app.session() as session:
+        assert pipeline.issues.find(session, WEEK).state is IssueState.APPROVED
+    assert outbox(app) == []
+    assert pipeline.send(app, WEEK).proof.states["submitted"] == 2
+
+
+def test_an_outbox_that_cannot_be_written_stops_the_send_with_the_reason(app: App) -> None:
+    store(app, finished("Left vs Right"))
+    readers(app, 2)
+    planned_and_approved(app)
+    (app.home / "outbox").write_text("a file where the folder should be")
+    stopped = pipeline.send(app, WEEK)
+    assert "outbox cannot write" in stopped.stopped
+    assert stopped.issue.state is IssueState.SENDING
+    assert stopped.proof.states["planned"] == 2
+    (app.home / "outbox").unlink()
+    assert pipeline.send(app, WEEK).proof.complete
+
+
 def test_a_template_of_the_publication_replaces_ours(app: App, tmp_path: Path) -> None:
     own = tmp_path / "own" / "email" / "weekly"
     own.mkdir(parents=True)

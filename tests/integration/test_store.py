@@ -60,12 +60,17 @@ def test_sqlite_is_durable_and_checks_foreign_keys(database: Engine) -> None:
 
 
 def test_an_error_inside_a_transaction_leaves_nothing_behind(database: Engine) -> None:
-    with pytest.raises(RuntimeError), session_on(database) as session:
-        session.add(_issue("2026-W48"))
-        session.flush()
-        raise RuntimeError
+    with pytest.raises(IntegrityError):
+        _write_the_same_week_twice(database)
     with session_on(database) as session:
         assert session.exec(select(Issue)).all() == []
+
+
+def _write_the_same_week_twice(database: Engine) -> None:
+    with session_on(database) as session:
+        session.add(_issue("2026-W48"))
+        session.flush()
+        session.add(_issue("2026-W48"))
 
 
 def test_a_reader_does_not_wait_for_a_writer(database: Engine) -> None:

@@ -1,0 +1,219 @@
+"""`newsletter issue`: the week's issue, from its plan to the account of its audience."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from newsletter.cli import issue_views as views
+from newsletter.cli.home import IssueRef, open_app
+from newsletter.cli.screen import (
+    AsJson,
+    DryRun,
+    counted,
+    print_json,
+    print_table,
+    say,
+    stamp,
+    when,
+)
+from newsletter.errors import TransientError
+
+if TYPE_CHECKING:
+    from newsletter.editorial.issues import IssueDetails
+
+program = typer.Typer(
+    help="Issues: plan, look, change, approve, send, account.", no_args_is_help=True
+)
+
+By = Annotated[str, typer.Option("--by", help="Who decides; the user of this shell by default.")]
+Slugs = list[str] | None
+
+
+@program.command()
+def plan(
+    week: Annotated[str, typer.Option(help="2026-W48; the next slot without an issue.")] = "",
+    samples: Annotated[bool, typer.Option("--samples", help="Let invented ones in.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Choose the comparisons of a week and render its issue."""
+    from newsletter import pipeline
+    from newsletter.weeks import IssueWeek
+
+    wanted = IssueWeek.parse(week) if week else None
+    _print(pipeline.plan(open_app(), wanted, samples=samples), as_json=as_json)
+
+
+@program.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List all issues, newest week first."""
+    from newsletter.editorial import issues
+
+    with open_app().session(readonly=True) as session:
+        found = issues.all_issues(session)
+    if as_json:
+        print_json([views.as_dict(issue) for issue in found])
+        return
+    print_table(
+        ("week", "state", "due", "in it", "subject"),
+        ((i.week, i.state, stamp(i.slot_at), len(i.items), i.subject) for i in found),
+    )
+
+
+@program.command()
+def show(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
+    """Show an issue: what was chosen and why, findings, approval."""
+    from newsletter.editorial import issues
+
+    with open_app().session(readonly=True) as session:
+        found = issues.find(session, issue)
+    _print(found, as_json=as_json)
+
+
+@program.command()
+def render(
+    issue: IssueRef,
+    out: Annotated[
+        Path | None, typer.Option(help="Write issue.html, .txt, .mjml, .json and sample.eml here.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Render an issue again; the same bytes keep its approval."""
+    from newsletter import pipeline
+    from newsletter.cli.issue_files import write_issue
+
+    app = open_app()
+    rendered = pipeline.render(app, issue)
+    files = [] if out is None else write_issue(app, str(rendered.id), out)
+    if as_json:
+        print_json({**views.as_dict(rendered), "files": files})
+        return
+    say(f"{rendered.week}: {rendered.subject}")
+    say(f"sha256 {rendered.sha256}, {views.findings_count(rendered)}")
+    for path in files:
+        say(str(path))
+
+
+@program.command()
+def check(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
+    """Run the quality rules on an issue as it renders now; exit 1 on an error finding."""
+    from newsletter import pipeline
+
+    found = pipeline.render(open_app(), issue)
+    if as_json:
+        print_json({"issue": found.week, "sha256": found.sha256, "findings": found.findings})
+    else:
+        say(f"{found.week}: {views.findings_count(found)}")
+        views.print_findings(found)
+    raise typer.Exit(1 if found.error_count else 0)
+
+
+@program.command()
+def edit(
+    issue: IssueRef,
+    subject: Annotated[
+        str | None, typer.Option(help='Under 50 characters; "" takes it back.')
+    ] = None,
+    preheader: Annotated[
+        str | None, typer.Option(help='Under 90 characters; "" takes it back.')
+    ] = None,
+    intro: Annotated[str | None, typer.Option(help='A paragraph; "" takes it back.')] = None,
+    include: Annotated[Slugs, typer.Option(help="A comparison that must be in.")] = None,
+    exclude: Annotated[Slugs, typer.Option(help="A comparison that must stay out.")] = None,
+    order: Annotated[str, typer.Option(help="Comparisons, lead first: slug,slug.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Change an issue and render it again; a standing approval becomes void."""
+    from newsletter import pipeline
+    from newsletter.editorial.planning import Changes
+
+    changes = Changes(
+        subject=subject,
+        preheader=preheader,
+        intro=intro,
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        order=tuple(slug.strip() for slug in order.split(",") if slug.strip()),
+    )
+    if changes == Changes():
+        raise typer.BadParameter("nothing to change: give --subject, --include, ...")
+    _print(pipeline.edit(open_app(), issue, changes), as_json=as_json)
+
+
+@program.command()
+def approve(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
+    """Approve an issue's bytes for its audience; refused while an error finding stands."""
+    from newsletter import pipeline
+
+    approved = pipeline.approve(open_app(), issue, by=by or getpass.getuser())
+    _print_one_line(approved, f"approved, due {when(approved.slot_at)}", as_json=as_json)
+
+
+@program.command()
+def cancel(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
+    """End an issue: what is out stays out, the rest is never sent."""
+    from newsletter import pipeline
+
+    cancelled = pipeline.cancel(open_app(), issue, by=by or getpass.getuser())
+    _print_one_line(cancelled, "cancelled", as_json=as_json)
+
+
+@program.command()
+def send(issue: IssueRef, dry_run: DryRun = False, as_json: AsJson = False) -> None:
+    """Send an approved issue now, whatever its slot; started again, it goes on."""
+    from newsletter import pipeline
+    from newsletter.cli.progress import SendProgress
+    from newsletter.cli.signals import StopWish
+
+    app = open_app(running_clock=True)
+    if dry_run:
+        _print_account(pipeline.rehearse_freeze(app, issue).to_dict(), as_json=as_json)
+        return
+    with StopWish() as stop, SendProgress(silent=as_json) as progress:
+        sent = pipeline.send(app, issue, on_progress=progress, should_stop=stop)
+    account = sent.proof.to_dict()
+    _print_account(account, as_json=as_json)
+    if stop() and not account["complete"]:
+        say(f"stopped; `newsletter issue send {sent.issue.week}` goes on")
+        raise typer.Exit(stop.exit_status)
+    if sent.stopped and not account["complete"]:
+        raise TransientError(
+            f"issue {sent.issue.week} is not finished: {sent.stopped}",
+            hint=f"mend that, then `newsletter issue send {sent.issue.week}`: it goes on",
+        )
+    raise typer.Exit(0 if account["holds"] else 1)
+
+
+@program.command()
+def proof(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
+    """Account for everyone in an issue's audience; exit 1 where it does not hold."""
+    from newsletter import pipeline
+
+    account = pipeline.prove(open_app(), issue).to_dict()
+    _print_account(account, as_json=as_json)
+    raise typer.Exit(0 if account["holds"] else 1)
+
+
+def _print_account(account: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(account)
+        return
+    say(f"Issue {account['issue']}: {counted(account['candidates'], 'candidate')}")
+    views.print_proof(account)
+
+
+def _print(issue: IssueDetails, *, as_json: bool) -> None:
+    if as_json:
+        print_json(views.as_dict(issue))
+    else:
+        views.print_issue(issue)
+
+
+def _print_one_line(issue: IssueDetails, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(views.as_dict(issue))
+    else:
+        say(f"{issue.week}: {what}")

@@ -1,0 +1,51 @@
+"""An issue as files to look at, to send on, to compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from newsletter.errors import RefusedError
+
+if TYPE_CHECKING:
+    from newsletter.app import App
+    from newsletter.editorial.issues import StoredRender
+
+
+def write_issue(app: App, ref: str, folder: Path) -> list[Path]:
+    """issue.html, .txt, .mjml, .json and sample.eml in `folder`; raises RefusedError."""
+    from newsletter import pipeline
+    from newsletter.editorial import issues
+
+    with app.session(readonly=True) as session:
+        render = issues.rendered(session, issues.find(session, ref).id)
+    files = {
+        "issue.html": render.html.encode(),
+        "issue.txt": render.text.encode(),
+        "issue.mjml": render.mjml.encode(),
+        "issue.json": _facts(render),
+        "sample.eml": pipeline.sample_message(app, ref),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+    except OSError as error:
+        raise RefusedError(
+            f"{folder} cannot be written to: {error.strerror}",
+            hint="name another folder with --out",
+        ) from None
+    return [folder / name for name in files]
+
+
+def _facts(render: StoredRender) -> bytes:
+    facts = {
+        "subject": render.subject,
+        "preheader": render.preheader,
+        "links": render.links,
+        "bytes": {"html": len(render.html.encode()), "text": len(render.text.encode())},
+        "findings": render.findings,
+        "sha256": render.sha256,
+    }
+    return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()
