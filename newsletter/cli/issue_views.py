@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from newsletter.cli.screen import counted, print_facts, print_table, say, when
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from newsletter.app import App
     from newsletter.editorial.issues import IssueDetails
+    from newsletter.editorial.rebuilds import Rebuilt
 
 
 def as_dict(issue: IssueDetails) -> dict[str, Any]:
@@ -33,6 +37,7 @@ def print_issue(issue: IssueDetails) -> None:
             ("approval", _approval(issue)),
             ("findings", findings_count(issue)),
             ("sha256", issue.sha256),
+            ("own templates", ", ".join(issue.own_templates)),
             ("reason", issue.reason),
             ("frozen", when(issue.frozen_at)),
             ("done", when(issue.done_at)),
@@ -48,11 +53,96 @@ def findings_count(issue: IssueDetails) -> str:
     return f"{errors}, {warnings}"
 
 
-def print_findings(issue: IssueDetails) -> None:
-    for finding in issue.findings:
-        say(f"{finding['severity']}: {finding['what']} ({finding['rule']}, {finding['place']})")
-        if finding["hint"]:
-            say(f"  next: {finding['hint']}")
+def print_findings(issue: IssueDetails, more: Sequence[Mapping[str, str]] = ()) -> None:
+    """The findings, those of a rule together: why it matters, each place, what to do."""
+    groups: dict[tuple[str, str], list[Mapping[str, str]]] = {}
+    for finding in sorted((*issue.findings, *more), key=lambda one: one["severity"] != "error"):
+        groups.setdefault((finding["severity"], finding["rule"]), []).append(finding)
+    because = explanations() if groups else {}
+    for (severity, rule), found in groups.items():
+        say()
+        say(f"{severity}: {rule}. {because.get(rule, '')}".rstrip())
+        for finding in found:
+            say(f"  {finding['what']} ({finding['place']})")
+        for hint in dict.fromkeys(finding["hint"] for finding in found if finding["hint"]):
+            say(f"  next: {hint}")
+
+
+def explanations() -> dict[str, str]:
+    """Why each rule is there, by its id."""
+    from newsletter.editorial import livecheck
+    from newsletter.rendering import examination
+    from newsletter.rendering.quality import RULES
+
+    return {rule.id: rule.explanation for rule in RULES} | {
+        livecheck.RULE_ID: livecheck.EXPLANATION,
+        examination.REPRODUCIBLE: examination.EXPLANATION,
+    }
+
+
+def check_as_dict(issue: IssueDetails, live: Sequence[Mapping[str, str]] = ()) -> dict[str, Any]:
+    """Everything a check knows: findings, the rules it went by, and how old its data is."""
+    from newsletter.rendering.quality import RULES, provenance
+
+    return {
+        "issue": issue.week,
+        "sha256": issue.sha256,
+        "own_templates": issue.own_templates,
+        "findings": [*issue.findings, *live],
+        "rules": [rule.to_dict() for rule in RULES],
+        "data": provenance(),
+    }
+
+
+def print_check(issue: IssueDetails, live: Sequence[Mapping[str, str]] = ()) -> None:
+    from newsletter.rendering.quality import RULES, provenance
+
+    dead = f", {counted(len(live), 'link')} without a page" if live else ""
+    say(f"{issue.week}: {findings_count(issue)}{dead}")
+    for name in issue.own_templates:
+        say(f"own template: {name}")
+    print_findings(issue, live)
+    data = provenance()
+    say()
+    say(f"checked by {len(RULES)} rules")
+    say(f"client support: {data['support']} ({data['support_updated']})")
+    say(f"client shares: {data['shares']} ({data['shares_as_of']})")
+
+
+def dead_links(app: App, issue: IssueDetails) -> list[dict[str, str]]:
+    """Asks the web for each of the issue's links; a finding for each that does not answer."""
+    from newsletter.editorial import issues
+    from newsletter.editorial.livecheck import live_findings
+
+    with app.session(readonly=True) as session:
+        render = issues.rendered(session, issue.id).as_rendered()
+    return [finding.to_dict() for finding in live_findings(render.links)]
+
+
+def rebuilt_as_dict(rebuilt: Rebuilt) -> dict[str, Any]:
+    return {
+        "issue": rebuilt.issue.week,
+        "holds": rebuilt.holds,
+        "sha256": rebuilt.sha256,
+        "stored_sha256": rebuilt.stored_sha256,
+        "differences": rebuilt.differences,
+        "moved_on": rebuilt.moved_on,
+    }
+
+
+def print_rebuilt(rebuilt: Rebuilt, files: Sequence[Path]) -> None:
+    """Whether it came out the same, what differs, and what has moved on without effect on it."""
+    week = rebuilt.issue.week
+    if rebuilt.holds:
+        say(f"{week} rebuilds to the same bytes: sha256 {rebuilt.sha256}")
+    else:
+        say(f"{week} does not rebuild: sha256 {rebuilt.sha256}, stored {rebuilt.stored_sha256}")
+    for line in rebuilt.differences:
+        say(f"  {line}" + (", without effect" if rebuilt.holds else ""))
+    for line in rebuilt.moved_on:
+        say(f"  since then: {line}")
+    for path in files:
+        say(str(path))
 
 
 def print_proof(account: Mapping[str, Any]) -> None:

@@ -5,15 +5,37 @@ An error blocks approval; a warning does not.
 
 from __future__ import annotations
 
-from newsletter.rendering.quality import links, markup, size, words
+from newsletter.rendering.quality import (
+    agreement,
+    claims,
+    clients,
+    contrast,
+    links,
+    markup,
+    panel,
+    size,
+    spelling,
+    structure,
+    subject,
+    taps,
+    words,
+)
 from newsletter.rendering.quality.anatomy import dissect
+from newsletter.rendering.quality.clients import provenance
 from newsletter.rendering.quality.rule import Exhibit, Rule
 from newsletter.rendering.rendered import Finding, RenderedIssue, Severity
 from newsletter.rendering.view import IssueView, SystemMailView
 
-RULES: tuple[Rule, ...] = (*size.RULES, *links.RULES, *markup.RULES, *words.RULES)
+RULES: tuple[Rule, ...] = tuple(
+    rule
+    for family in (
+        size, links, markup, structure, contrast, taps, subject, words, spelling, panel, claims,
+        agreement, clients,
+    )
+    for rule in family.RULES
+)  # fmt: skip
 
-__all__ = ["RULES", "Finding", "Rule", "Severity", "check"]
+__all__ = ["RULES", "Finding", "Rule", "Severity", "check", "provenance"]
 
 
 def check(rendered: RenderedIssue, view: IssueView | SystemMailView) -> tuple[Finding, ...]:

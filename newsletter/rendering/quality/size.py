@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
+from newsletter.rendering.quality.cards import cards
 from newsletter.rendering.quality.rule import Exhibit, Fault, Rule
 from newsletter.rendering.rendered import Severity
 from newsletter.rendering.slots import Slot, encode_chunk, neutral
@@ -28,13 +29,25 @@ def _sizes(rendered_html: str) -> tuple[tuple[str, int], tuple[str, int]]:
 def _clipped(exhibit: Exhibit) -> Iterator[Fault]:
     for place, size in _sizes(exhibit.rendered.html):
         if size >= CLIP_BYTES:
-            yield Fault(f"{size:,} bytes, over the {CLIP_BYTES:,} where mail is clipped", place)
+            over = f"{size:,} bytes, over the {CLIP_BYTES:,} where mail is clipped"
+            yield Fault(f"{over}{_by_card(exhibit)}", place)
+
+
+def _by_card(exhibit: Exhibit) -> str:
+    """What each comparison takes of it, the largest first, so that an editor knows where to cut."""
+    sizes = [
+        (len(exhibit.rendered.html[card.start : card.end].encode()), comparison.slug)
+        for comparison, card in cards(exhibit)
+    ]
+    told = ", ".join(f"{slug} {size:,}" for size, slug in sorted(sizes, reverse=True))
+    return f"; of these {told}" if told else ""
 
 
 def _nearly_clipped(exhibit: Exhibit) -> Iterator[Fault]:
     for place, size in _sizes(exhibit.rendered.html):
         if NEAR_CLIP_BYTES <= size < CLIP_BYTES:
-            yield Fault(f"{size:,} bytes; mail is clipped at {CLIP_BYTES:,}", place)
+            near = f"{size:,} bytes; mail is clipped at {CLIP_BYTES:,}"
+            yield Fault(f"{near}{_by_card(exhibit)}", place)
 
 
 def _styles(exhibit: Exhibit) -> Iterator[Fault]:
@@ -43,6 +56,13 @@ def _styles(exhibit: Exhibit) -> Iterator[Fault]:
         yield Fault(
             f"style blocks of {size:,} bytes; from {STYLE_BYTES:,} on they are dropped", "head"
         )
+
+
+def _nested_at_rules(exhibit: Exhibit) -> Iterator[Fault]:
+    for sheet in exhibit.anatomy.sheets:
+        for prelude, line, around in sheet.at_rules:
+            if any(around):
+                yield Fault(f"{prelude} stands inside {around[-1]}", f"HTML line {line}")
 
 
 RULES = (
@@ -66,5 +86,12 @@ RULES = (
         "Without its head styles a mail has no dark mode and no phone layout.",
         "move rules from parts/head.css to parts/inline.css",
         _styles,
+    ),
+    Rule(
+        "style-nested",
+        Severity.ERROR,
+        "Gmail drops a whole style block in which one @ rule stands inside another.",
+        "write the conditions into one @media: (max-width:479px) and (prefers-color-scheme:dark)",
+        _nested_at_rules,
     ),
 )
