@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,11 +16,14 @@ from typing import Annotated
 import typer
 
 from newsletter.cli.screen import say
+from newsletter.cli.toolbox import fill_toolbox
 from newsletter.errors import RefusedError
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = "tests/benchmarks"
+GOLDENS = "tests/mail_checks/test_golden_screens.py"
+RENEW_GOLDENS = "NEWSLETTER_TEST_RENEW_GOLDENS"
 WORKERS = "2"
 
 STATIC = (
@@ -58,13 +60,19 @@ def run_everything(
     quick: Annotated[
         bool, typer.Option("--quick", help="Under two minutes: no slow, browser or benchmark test.")
     ] = False,
+    renew_goldens: Annotated[
+        bool, typer.Option("--renew-goldens", help="Only take the golden screenshots anew.")
+    ] = False,
 ) -> None:
     """Run everything CI runs. Further arguments go to pytest, which then runs alone."""
     _require_a_checkout()
     if context.args:
         raise typer.Exit(_run("-m", "pytest", *context.args))
-    if not quick:
-        _require_chromium()
+    if renew_goldens or not quick:
+        fill_toolbox()
+    if renew_goldens:
+        os.environ[RENEW_GOLDENS] = "1"
+        raise typer.Exit(_run("-m", "pytest", "-q", GOLDENS))
     tally = Tally()
     for name, command in STATIC:
         say(f"== {name}")
@@ -82,26 +90,6 @@ def _require_a_checkout() -> None:
             "the tests need a checkout and their own packages",
             hint="run `python3 -m newsletter test` in the checkout: it gets them",
         )
-
-
-def _require_chromium() -> None:
-    """The browser tests drive Debian's chromium; as root it is installed."""
-    if shutil.which("chromium"):
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise RefusedError(
-            "the browser tests need chromium, which is not installed",
-            hint="as root: apt-get install chromium; or leave them out with --quick",
-        )
-    say("== installing chromium, which the browser tests need")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", "chromium"]
-    for command in (["apt-get", "update"], install):
-        if subprocess.run(command, env=environment, check=False).returncode:  # noqa: S603
-            raise RefusedError(
-                f"`{' '.join(command)}` failed",
-                hint="mend what it says above, or leave the browser out with --quick",
-            )
 
 
 def _pytest(arguments: Sequence[str]) -> Tally:

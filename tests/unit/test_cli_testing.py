@@ -10,7 +10,6 @@ import pytest
 
 from newsletter.cli import testing
 from newsletter.cli.testing import Tally
-from newsletter.errors import RefusedError
 
 ROOT = Path(__file__).parents[2]
 TESTS = """
@@ -59,16 +58,6 @@ def test_arguments_go_to_pytest_and_its_status_comes_back() -> None:
     assert " passed in " in ran.stdout.splitlines()[-1]
     command[-2] = "tests/unit/test_nowhere.py"
     assert subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode != 0
-
-
-def test_without_chromium_and_without_root_it_says_how_to_get_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("shutil.which", lambda _name: None)
-    with pytest.raises(RefusedError, match="need chromium") as refused:
-        testing._require_chromium()
-    assert "apt-get install chromium" in refused.value.hint
-    assert "--quick" in refused.value.hint
 
 
 def test_ci_runs_exactly_the_one_command() -> None:
