@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.headerregistry import Address
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -97,11 +98,13 @@ def publication_of(settings: Settings) -> Publication:
     return Publication(
         name=settings.name,
         url=settings.public_url,
-        sender=settings.from_ or f"{settings.name} <{NO_SENDER}>",
+        sender=settings.from_ or str(Address(settings.name, addr_spec=NO_SENDER)),
         postal_address=settings.postal_address,
         list_id=settings.list_id or (host if not _is_local(host) else NO_LIST_ID),
         reply_to=settings.reply_to,
         unsubscribe_mailto=settings.unsubscribe_mailto,
+        language=settings.language,
+        theme=settings.theme,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 
 from newsletter.errors import SettingsError
+from newsletter.theme import Palette, Theme
 
 PREFIX = "NEWSLETTER_"
 TESTS_PREFIX = "NEWSLETTER_TEST_"
@@ -36,7 +37,11 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SEND_AT = re.compile(
     r"(mon|tue|wed|thu|fri|sat|sun)[a-z]*\s+([01]?\d|2[0-3]):([0-5]\d)", re.IGNORECASE
 )
+# Controls, line ends and what turns the direction of reading: none of it is seen, all of it acts.
+_NOT_PLAIN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]|=\?")
+_IN_ADDRESSES = re.compile(r"[A-Za-z0-9._~:/@%!$&*+,;=\[\]-]+")  # no quotes, no query, no fragment
 _LIST_ID = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,4}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class Settings(BaseSettings):
     name: str = Field(default="Weekly AI Tool Verdicts", min_length=1, max_length=60)
     from_: str = Field(default="", validation_alias=_FROM_VARIABLE)
     postal_address: str = Field(default="", max_length=300)
+    language: str = "en"
+    theme: Theme = Theme()
     list_id: str = ""
     reply_to: str = ""
     unsubscribe_mailto: str = ""
@@ -109,7 +116,11 @@ class Settings(BaseSettings):
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+        if (
+            parts.scheme not in {"http", "https"}
+            or not parts.hostname
+            or not _IN_ADDRESSES.fullmatch(value)
+        ):
             raise ValueError("is not a base address; write it as https://verdicts.example.com")
         return value.rstrip("/")
 
@@ -137,8 +148,8 @@ class Settings(BaseSettings):
     @field_validator("from_", "reply_to", "unsubscribe_mailto")
     @classmethod
     def _one_mailbox(cls, value: str) -> str:
-        if value:
-            mailbox(value)
+        if value and not mailbox(value).addr_spec.isascii():
+            raise ValueError("has letters no mail header takes; write its domain as xn--...")
         return value
 
     @field_validator("editors")
@@ -155,10 +166,17 @@ class Settings(BaseSettings):
             raise ValueError("is not a list id; write one as verdicts.example.com (RFC 2919)")
         return value
 
+    @field_validator("language")
+    @classmethod
+    def _tag(cls, value: str) -> str:
+        if not _LANGUAGE.fullmatch(value):
+            raise ValueError("is not a language; write its tag as en, pt-BR or ar (BCP 47)")
+        return value
+
     @field_validator("name", "postal_address")
     @classmethod
     def _plain_line(cls, value: str) -> str:
-        if "=?" in value or any(ord(character) < 32 for character in value):
+        if _NOT_PLAIN.search(value):
             raise ValueError("holds a control character or `=?`; write plain text on one line")
         return value
 
@@ -202,7 +220,7 @@ def load_settings(**overrides: Any) -> Settings:
 
 def read_file(home: Path) -> tuple[Path | None, dict[str, Any]]:
     """newsletter.toml of the home, else of the current folder: its path and its values."""
-    path = next((p for p in (home / FILE, Path(FILE)) if p.is_file()), None)
+    path = next((p for p in (home / FILE, Path(FILE)) if _is_file(p)), None)
     if path is None:
         return None, {}
     try:
@@ -211,18 +229,25 @@ def read_file(home: Path) -> tuple[Path | None, dict[str, Any]]:
         raise SettingsError(f"{path} cannot be read: {error}", hint="mend the file") from None
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # its folder may not be looked into; who opens the home says so
+        return False
+
+
 def refuse_unknown(environ: Mapping[str, str], file_values: Mapping[str, Any]) -> None:
     """Raises SettingsError for the first key that no setting has, naming the nearest one."""
-    known = [setting_key(name) for name in Settings.model_fields]
+    known = [key for key, _value in flat(Settings.model_construct())]
     given = {
-        name: name.removeprefix(PREFIX).split("__")[0].lower()
+        name: name.removeprefix(PREFIX).lower().replace("__", ".")
         for name in environ
         if name.startswith(PREFIX) and not name.startswith(TESTS_PREFIX)
-    } | {key: key for key in file_values}
+    } | {key: key for key, _value in flat(file_values)}
     for name, key in given.items():
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
-            spelled = PREFIX + near.upper() if name.startswith(PREFIX) else near
+            spelled = variable_of(near) if name.startswith(PREFIX) else near
             raise SettingsError(f"there is no setting {name}", hint=f"did you mean {spelled}?")
 
 
@@ -231,22 +256,45 @@ def setting_key(field: str) -> str:
     return field.rstrip("_")
 
 
+def variable_of(key: str) -> str:
+    """`theme.accent` as a variable: NEWSLETTER_THEME__ACCENT."""
+    return PREFIX + key.upper().replace(".", "__")
+
+
+def flat(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """(key, value) of settings or of a file's tables, nested ones as `theme.dark.accent`."""
+    for key, value in _members(values):
+        if isinstance(value, Mapping | Palette):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def _members(values: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(values, Mapping):
+        return values.items()
+    names = (
+        Settings.model_fields if isinstance(values, Settings) else (f.name for f in fields(values))
+    )
+    return ((setting_key(name), getattr(values, name)) for name in names)
+
+
 def described(settings: Settings) -> Iterable[tuple[str, str, str]]:
     """Every setting as (key, value with secrets masked, where it comes from)."""
     path, values = read_file(settings.home)
-    for field in Settings.model_fields:
-        key = setting_key(field)
-        value = getattr(settings, field)
+    in_file = {key for key, _value in flat(values)}
+    for key, value in flat(settings):
         shown = "********" if _secret(value) else _shown(value)
-        yield key, shown, _source(key, settings, path, values)
+        yield key, shown, _source(key, settings, str(path) if key in in_file else "")
 
 
-def _source(key: str, settings: Settings, path: Path | None, values: Mapping[str, Any]) -> str:
-    variable = PREFIX + key.upper()
+def _source(key: str, settings: Settings, file: str) -> str:
+    """file: the one that has the key, or ""."""
+    variable = variable_of(key)
     if os.environ.get(variable):
         return variable
-    if key in values:
-        return str(path)
+    if file:
+        return file
     field = "from_" if key == "from" else key
     return "command line" if field in settings.model_fields_set else "default"
 
@@ -269,7 +317,7 @@ def _home(overrides: Mapping[str, Any]) -> Path:
 
 def _faults(error: ValidationError) -> Iterable[str]:
     for fault in error.errors(include_url=False, include_input=False):
-        place = str(fault["loc"][0]) if fault["loc"] else "settings"
+        place = ".".join(str(part) for part in fault["loc"] if isinstance(part, str)) or "settings"
         key = setting_key(place.removeprefix(PREFIX).lower())
         message = fault["msg"].removeprefix("Value error, ")
-        yield f"setting {key} (NEWSLETTER_{key.upper()}): {message}"
+        yield f"setting {key} ({variable_of(key)}): {message}"

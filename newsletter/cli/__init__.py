@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from newsletter import __version__
-from newsletter.cli import content, db, demo, issue, run, schedule, serve, settings, subscribers
+from newsletter.cli import (
+    content,
+    db,
+    demo,
+    issue,
+    run,
+    schedule,
+    serve,
+    settings,
+    subscribers,
+    templates,
+)
 from newsletter.cli import testing as tests
 
 TRACEBACK = "NEWSLETTER_TEST_TRACEBACK"
@@ -33,6 +44,7 @@ program.add_typer(schedule.program, name="schedule")
 program.command("run")(run.run)
 program.command("serve")(serve.serve)
 program.add_typer(db.program, name="db")
+program.add_typer(templates.program, name="templates")
 program.command("settings")(settings.settings)
 
 

@@ -76,8 +76,11 @@ def new(
 
     folder = load_settings().content_dir
     left, _, right = (part.strip() for part in title.partition(" vs "))
-    if not left or not right or not slug_of(title):
-        raise RefusedError(f"{title!r} does not name two tools", hint="write it as 'Left vs Right'")
+    if not left or not right or slug_of(title) in ("", "vs"):
+        raise RefusedError(
+            f"{title!r} does not name two tools",
+            hint="write it as 'Left vs Right', one at least in Latin letters",
+        )
     path = folder / "comparisons" / f"{slug_of(title)}.md"
     text = skeleton(title.strip(), left, right, load_reviewers(folder / REVIEWERS_FILE))
     try:
@@ -86,6 +89,11 @@ def new(
             file.write(text)
     except FileExistsError:
         raise RefusedError(f"{path} exists already", hint="edit it, or name other tools") from None
+    except OSError as error:
+        raise RefusedError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="make the content folder writable, or name another in NEWSLETTER_CONTENT_DIR",
+        ) from None
     if as_json:
         print_json({"path": path, "slug": slug_of(title)})
     else:

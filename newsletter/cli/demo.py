@@ -29,6 +29,10 @@ MARKER = ".demo"
 BY = "the demo"
 COMMAND = "python3 -m newsletter"
 DEFAULT_HOME = Path("var")
+SAMPLE_SETTINGS = """\
+# Settings of the demo's home, as `newsletter settings` shows them.
+postal_address = "1 Example Street, Sampleton"
+"""
 TITLE_WIDTH = 50  # columns
 
 
@@ -81,12 +85,17 @@ def demo(
 def _fresh_app(home: Path | None) -> App:
     """An application on an emptied home, with embedded defaults whatever the environment says."""
     from newsletter.app import build_app
-    from newsletter.settings import load_settings
+    from newsletter.settings import FILE, load_settings
 
     log_to_stderr()
     fixed: dict[str, Any] = {"database_url": None, "provider": "outbox"}
-    settings = load_settings(**fixed) if home is None else load_settings(home=home, **fixed)
+    if home is not None:
+        fixed["home"] = home
+    settings = load_settings(**fixed)
     _empty(settings.home)
+    if not settings.postal_address:  # a weekly mail without one would be unlawful in many places
+        (settings.home / FILE).write_text(SAMPLE_SETTINGS, encoding="utf-8")
+        settings = load_settings(**fixed)
     return build_app(settings, running_clock=True)
 
 
@@ -121,7 +130,7 @@ def _import_content(app: App, tell: Teller) -> None:
 
 
 def _gather_readers(app: App, count: int, tell: Teller) -> None:
-    """Everybody signs up, gets the confirmation mail and follows its link."""
+    """Everybody signs up, gets the confirmation mail, follows its link and is welcomed."""
     from sqlmodel import col, select
 
     from newsletter import readers
@@ -139,6 +148,7 @@ def _gather_readers(app: App, count: int, tell: Teller) -> None:
     for reader in people:
         token = app.keyring.confirm(reader.id or 0, app.clock())
         readers.confirm(app, token, source="demo", network="192.0.2.1")
+    drain_system_mail(app)  # the welcome
     tell.step(
         "readers",
         f"{counted(count, 'sign-up')}, {counted(mailed, 'confirmation mail')}, "

@@ -87,7 +87,7 @@ def render(
 
     app = open_app()
     rendered = pipeline.render(app, issue)
-    files = [] if out is None else write_issue(app, str(rendered.id), out)
+    files = [] if out is None else write_issue(app, rendered, out)
     if as_json:
         print_json({**views.as_dict(rendered), "files": files})
         return
@@ -98,17 +98,50 @@ def render(
 
 
 @program.command()
-def check(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
+def check(
+    issue: IssueRef = "latest",
+    live: Annotated[
+        bool, typer.Option("--live", help="Also ask the web whether each link answers.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Run the quality rules on an issue as it renders now; exit 1 on an error finding."""
     from newsletter import pipeline
 
-    found = pipeline.render(open_app(), issue)
+    app = open_app()
+    found = pipeline.render(app, issue)
+    dead = views.dead_links(app, found) if live else []
     if as_json:
-        print_json({"issue": found.week, "sha256": found.sha256, "findings": found.findings})
+        print_json(views.check_as_dict(found, dead))
     else:
-        say(f"{found.week}: {views.findings_count(found)}")
-        views.print_findings(found)
-    raise typer.Exit(1 if found.error_count else 0)
+        views.print_check(found, dead)
+    failed = found.error_count or any(one["severity"] == "error" for one in dead)
+    raise typer.Exit(1 if failed else 0)
+
+
+@program.command()
+def rebuild(
+    issue: IssueRef,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Exit 1 where the bytes are not the same.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the rebuilt files here.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Render an issue from its snapshot: the same bytes, or what differs."""
+    from newsletter import pipeline
+    from newsletter.cli.issue_files import write_rebuilt
+
+    if not verify and out is None:
+        raise typer.BadParameter("give --verify to compare, --out DIR to keep, or both")
+    app = open_app()
+    rebuilt = pipeline.rebuild(app, issue)
+    files = [] if out is None else write_rebuilt(app, rebuilt, out)
+    if as_json:
+        print_json({**views.rebuilt_as_dict(rebuilt), "files": files})
+    else:
+        views.print_rebuilt(rebuilt, files)
+    raise typer.Exit(1 if verify and not rebuilt.holds else 0)
 
 
 @program.command()
@@ -182,7 +215,7 @@ def send(issue: IssueRef, dry_run: DryRun = False, as_json: AsJson = False) -> N
     if sent.stopped and not account["complete"]:
         raise TransientError(
             f"issue {sent.issue.week} is not finished: {sent.stopped}",
-            hint=f"mend that, then `newsletter issue send {sent.issue.week}`: it goes on",
+            hint=f"once that is settled, `newsletter issue send {sent.issue.week}` goes on",
         )
     raise typer.Exit(0 if account["holds"] else 1)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,22 +11,34 @@ from newsletter.errors import RefusedError
 
 if TYPE_CHECKING:
     from newsletter.app import App
-    from newsletter.editorial.issues import StoredRender
+    from newsletter.editorial.issues import IssueDetails, StoredRender
+    from newsletter.editorial.rebuilds import Rebuilt
 
 
-def write_issue(app: App, ref: str, folder: Path) -> list[Path]:
+def write_issue(app: App, issue: IssueDetails, folder: Path) -> list[Path]:
     """issue.html, .txt, .mjml, .json and sample.eml in `folder`; raises RefusedError."""
-    from newsletter import pipeline
     from newsletter.editorial import issues
 
     with app.session(readonly=True) as session:
-        render = issues.rendered(session, issues.find(session, ref).id)
+        render = issues.rendered(session, issue.id)
+    return _write(app, issue, render, folder)
+
+
+def write_rebuilt(app: App, rebuilt: Rebuilt, folder: Path) -> list[Path]:
+    """The same files of an issue rendered from its snapshot, sent as the publication was then."""
+    then = replace(app, publication=rebuilt.publication)
+    return _write(then, rebuilt.issue, rebuilt.render, folder)
+
+
+def _write(app: App, issue: IssueDetails, render: StoredRender, folder: Path) -> list[Path]:
+    from newsletter import pipeline
+
     files = {
         "issue.html": render.html.encode(),
         "issue.txt": render.text.encode(),
         "issue.mjml": render.mjml.encode(),
         "issue.json": _facts(render),
-        "sample.eml": pipeline.sample_message(app, ref),
+        "sample.eml": pipeline.sample_message(app, issue, render),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -29,12 +29,16 @@ def run(
 def _tick(*, as_json: bool) -> None:
     from newsletter.tick import tick
 
-    done = tick(open_app())
-    if as_json:
-        print_json({"done": done})
-        return
-    for sentence in done or ["nothing was due"]:
-        say(sentence)
+    done: list[str] = []
+    try:
+        tick(open_app(), done=done)
+    finally:  # what was done is said even where a part of it failed
+        if as_json:
+            print_json({"done": done})
+        for sentence in [] if as_json else done:
+            say(sentence)
+    if not done and not as_json:
+        say("nothing was due")
 
 
 def _until_a_signal() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -54,6 +54,7 @@ class IssueDetails:
     frozen_at: datetime | None
     done_at: datetime | None
     samples: bool
+    own_templates: tuple[str, ...]  # of those it was rendered with, the publication's
 
     @property
     def slug(self) -> str:
@@ -90,6 +91,7 @@ class StoredRender:
     mjml: str
     links: tuple[dict[str, Any], ...]
     findings: tuple[dict[str, Any], ...]
+    inputs: dict[str, Any]  # a snapshot: `rendering.snapshot`
     rendered_at: datetime
 
     def as_rendered(self) -> RenderedIssue:
@@ -101,6 +103,20 @@ class StoredRender:
             text=self.text,
             mjml=self.mjml,
             links=tuple(Link(**link) for link in self.links),
+        )
+
+    def of(self, fresh: RenderedIssue) -> StoredRender:
+        """What storing `fresh` in its place would give."""
+        return replace(
+            self,
+            sha256=fresh.sha256,
+            subject=fresh.subject,
+            preheader=fresh.preheader,
+            html=fresh.html,
+            text=fresh.text,
+            mjml=fresh.mjml,
+            links=tuple(asdict(link) for link in fresh.links),
+            findings=tuple(finding.to_dict() for finding in fresh.findings),
         )
 
 
@@ -147,12 +163,6 @@ def of_week(session: Session, week: IssueWeek) -> IssueDetails | None:
     return None if issue is None else _details(session, issue)
 
 
-def open_issues_with(session: Session, slugs: Sequence[str]) -> list[IssueDetails]:
-    """Issues not yet frozen in which one of the comparisons `slugs` stands."""
-    changed = set(slugs)
-    return [issue for issue in in_states(session, OPEN) if changed & set(issue.items)]
-
-
 def rendered(session: Session, issue_id: int) -> StoredRender:
     """The render that stands now. Raises NotFoundError when the issue was never rendered."""
     issue = row(session, issue_id)
@@ -172,6 +182,7 @@ def rendered(session: Session, issue_id: int) -> StoredRender:
         mjml=stored.mjml,
         links=tuple(stored.links),
         findings=tuple(stored.findings),
+        inputs=stored.inputs,
         rendered_at=stored.rendered_at,
     )
 
@@ -195,6 +206,11 @@ def unfinished_items(session: Session, issue_id: int) -> list[str]:
 def revisions(session: Session, issue_id: int) -> list[tuple[str, int]]:
     """(slug, revision number) of the issue's comparisons, lead first."""
     return [(c.slug, item.revision) for item, c in items_with_comparisons(session, issue_id)]
+
+
+def newest_revisions(session: Session, issue_id: int) -> dict[str, int]:
+    """Of each of the issue's comparisons the revision an editor wrote last, in it or not."""
+    return {c.slug: c.revision for _item, c in items_with_comparisons(session, issue_id)}
 
 
 def weeks_sharing_items(session: Session, issue_id: int) -> list[str]:
@@ -234,7 +250,13 @@ def _details(session: Session, issue: models.Issue) -> IssueDetails:
         frozen_at=issue.frozen_at,
         done_at=issue.done_at,
         samples=issue.samples,
+        own_templates=_own_templates(stored),
     )
+
+
+def _own_templates(stored: models.Rendered | None) -> tuple[str, ...]:
+    used = stored.inputs["templates"] if stored else {}
+    return tuple(name for name, (origin, _sha256) in sorted(used.items()) if origin == "own")
 
 
 def _latest_approval(session: Session, issue_id: int) -> ApprovalDetails | None:

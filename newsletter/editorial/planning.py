@@ -5,7 +5,8 @@ Functions take a Session and never commit: the pipeline decides what belongs tog
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -15,11 +16,15 @@ from sqlmodel import Session, col, select
 
 from newsletter.editorial import issues, library
 from newsletter.editorial.selection import Choice, Wishes, choose
-from newsletter.errors import RefusedError
+from newsletter.errors import IllegalMoveError, RefusedError
 from newsletter.rendering.rendered import RenderedIssue
 from newsletter.store import models
 from newsletter.store.states import ISSUE_MOVES, ComparisonState, IssueState, move
 from newsletter.weeks import IssueWeek
+
+# Far over what any inbox shows; what is longer was pasted by mistake, and takes long to lay out.
+MOST_CHARACTERS = {"subject": 500, "preheader": 500, "intro": 5_000}
+_LINE_BREAK = re.compile(r"\s*[\r\n]\s*")  # of a pasted subject: a header has one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +111,16 @@ def apply(session: Session, issue_id: int, changes: Changes) -> None:
             f"issue {issue.week} is {issue.state}: it can no longer be changed",
             hint="changes reach readers with the next issue",
         )
-    for field in ("subject", "preheader", "intro"):
+    for field, most in MOST_CHARACTERS.items():
         words = getattr(changes, field)
         if words is not None:
-            setattr(issue, field, words.strip() or None)
+            if len(words) > most:
+                raise RefusedError(
+                    f"the {field} has {len(words):,} characters",
+                    hint=f"shorten it to {most:,} at most",
+                )
+            kept = words if field == "intro" else _LINE_BREAK.sub(" ", words)
+            setattr(issue, field, kept.strip() or None)
     include = _without(issue.wanted.get("include", ()), changes.exclude) | set(changes.include)
     exclude = _without(issue.wanted.get("exclude", ()), changes.include) | set(changes.exclude)
     issue.wanted = {
@@ -140,12 +151,26 @@ def take_new_revisions(session: Session, issue_id: int) -> list[str]:
     return moved
 
 
-def keep_render(session: Session, issue_id: int, fresh: RenderedIssue, *, now: datetime) -> bool:
-    """Stores a render unless the very same one stands; True when it is a new one."""
+def keep_render(
+    session: Session,
+    issue_id: int,
+    fresh: RenderedIssue,
+    *,
+    inputs: Mapping[str, Any],
+    now: datetime,
+) -> bool:
+    """Stores a render unless the very same one stands; True when it is a new one.
+
+    inputs: its snapshot; where the same bytes came of others, these are kept too.
+    """
     issue = issues.row(session, issue_id)
     standing = session.get(models.Rendered, issue.rendered_id) if issue.rendered_id else None
     findings = [finding.to_dict() for finding in fresh.findings]
-    if standing and standing.sha256 == fresh.sha256 and standing.findings == findings:
+    if standing and (standing.sha256, standing.findings, standing.inputs) == (
+        fresh.sha256,
+        findings,
+        inputs,
+    ):
         return False
     stored = models.Rendered(
         issue_id=issue_id,
@@ -157,6 +182,7 @@ def keep_render(session: Session, issue_id: int, fresh: RenderedIssue, *, now: d
         mjml=fresh.mjml,
         links=[asdict(link) for link in fresh.links],
         findings=findings,
+        inputs=dict(inputs),
         rendered_at=now,
     )
     session.add(stored)
@@ -168,7 +194,10 @@ def keep_render(session: Session, issue_id: int, fresh: RenderedIssue, *, now: d
 def set_state(session: Session, issue_id: int, state: IssueState, *, reason: str = "") -> None:
     """Moves the issue; raises IllegalMoveError where the table of states does not allow it."""
     issue = issues.row(session, issue_id)
-    issue.state = move(ISSUE_MOVES, IssueState(issue.state), state)
+    try:
+        issue.state = move(ISSUE_MOVES, IssueState(issue.state), state)
+    except IllegalMoveError as error:
+        raise IllegalMoveError(f"issue {issue.week}: {error.what}", hint=error.hint) from None
     issue.reason = reason
 
 

@@ -12,6 +12,7 @@ import re
 from email import policy
 from email.headerregistry import Address
 from email.utils import parseaddr
+from urllib.parse import quote
 
 from newsletter.errors import RefusedError, TemplateError
 from newsletter.rendering.view import Publication
@@ -89,6 +90,14 @@ def reply_to_line(publication: Publication) -> bytes:
 def subject_line(subject: str) -> bytes:
     """The Subject header, in encoded words where it must be."""
     return _registry("Subject", refuse_unsafe(subject, "the subject"))
+
+
+def mailto(address: str) -> str:
+    """The unsubscribe address as `mailto:...`; "" for none. Raises RefusedError for no address."""
+    if not address:
+        return ""
+    spec = wire_address(parseaddr(refuse_unsafe(address, "the unsubscribe address"))[1])
+    return f"mailto:{quote(spec, safe='@')}"  # RFC 6068: an & or = would begin another field
 
 
 def list_id_line(publication: Publication) -> bytes:

@@ -44,5 +44,9 @@ class Addresses:
         return f"{self._base}/unsubscribe/{self._token[Slot.UNSUBSCRIBE]}"
 
     @property
+    def preferences(self) -> str:
+        return f"{self._base}/preferences/{self._token[Slot.PREFERENCES]}"
+
+    @property
     def confirm(self) -> str:
         return f"{self._base}/confirm/{self._token[Slot.CONFIRM]}"

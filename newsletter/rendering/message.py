@@ -120,7 +120,7 @@ def compile_message(
     lines.append(
         headers.literal("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"'),
     )
-    mailto = headers.refuse_unsafe(publication.unsubscribe_mailto, "the unsubscribe address")
+    mailto = headers.mailto(publication.unsubscribe_mailto)
     pieces, fills = _assemble(
         boundary,
         b"".join(lines),
@@ -130,7 +130,7 @@ def compile_message(
     compiled = CompiledMessage(
         pieces=pieces,
         fills=fills,
-        way_out=f",\r\n <mailto:{mailto}?subject=unsubscribe>" if mailto else "",
+        way_out=f",\r\n <{mailto}?subject=unsubscribe>" if mailto else "",
         is_list=is_list,
     )
     _prove(compiled, rendered, lines)

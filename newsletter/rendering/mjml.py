@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -18,22 +19,31 @@ from markupsafe import Markup
 from newsletter.bundled import bundled
 from newsletter.errors import TemplateError
 from newsletter.rendering import text
+from newsletter.rendering.origins import Shelves, TemplateUse
+from newsletter.theme import Theme
 
 # Over this the mail is unusable anyway (mail programs clip at 102,400 bytes), and the MJML parser
 # recurses: 20,000 nested tags would end the process.
 MAX_SOURCE_CHARACTERS = 1_000_000
 MAX_DEPTH = 100
+MAILS = "email"  # the folder of the mails' templates
 
 _UNSAFE_IN_ATTRIBUTE = re.compile(r"[^ !#-%(-;=?-\[\]-~]")
 _TAG = re.compile(r"<(/?)([A-Za-z][\w-]*)(?:\"[^\"]*\"|'[^']*'|[^<>\"'])*?(/?)>")
 _VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "wbr", "col"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_TEMPLATE_SUFFIXES = (".mjml", ".txt", ".css", ".jinja")
 
 
 def packaged_templates() -> Path:
     """The templates that come with the program."""
     return bundled("templates")
+
+
+def own_folder(templates_dir: Path | None) -> Path | None:
+    """The publication's own templates; None where that folder is the packaged one itself."""
+    if templates_dir is None or templates_dir.resolve() == packaged_templates().resolve():
+        return None
+    return templates_dir
 
 
 def attribute(value: object) -> Markup:
@@ -45,37 +55,50 @@ def attribute(value: object) -> Markup:
     return Markup(_UNSAFE_IN_ATTRIBUTE.sub(lambda match: f"&#{ord(match[0])};", str(value)))  # noqa: S704 - just escaped, by numeric references
 
 
+@dataclass(frozen=True, slots=True)
+class _Shop:
+    """An environment and what it loads from: replaced together."""
+
+    shelves: Shelves
+    environment: SandboxedEnvironment
+
+
 class Templates:
-    """All mail templates; built once.
+    """All mail templates in one theme; built once, and again when one of their files changed.
 
     templates_dir: the publication's own folder, if any. functions: what templates may call.
+    without: names for which the own folder is passed over.
     """
 
-    def __init__(self, templates_dir: Path | None, functions: Mapping[str, object]) -> None:
-        folders = [templates_dir] if templates_dir is not None else []
-        loaders = [
-            jinja2.FileSystemLoader(folder / "email") for folder in (*folders, packaged_templates())
-        ]
-        self._environment = SandboxedEnvironment(
-            loader=jinja2.ChoiceLoader(loaders),
-            autoescape=_is_markup,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=_without_controls,
-        )
-        self._environment.globals.update(functions)
-        self._environment.filters.update(
-            attr=attribute,
-            wrap=text.wrap,
-            row=text.row,
-            underline=text.underline,
-        )
+    def __init__(
+        self,
+        templates_dir: Path | None,
+        functions: Mapping[str, object],
+        *,
+        theme: Theme | None = None,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        self._folder = own_folder(templates_dir)
+        self._globals = {**functions, "theme": theme or Theme()}
+        self._without = without
+        self._shop = self._open()
+
+    def uses(self, *names: str) -> tuple[TemplateUse, ...]:
+        """The files that the named templates are made of, by name."""
+        return self._shop.shelves.uses(self._shop.environment, names)
+
+    def label(self, name: str) -> str:
+        """`own template weekly/body.mjml`, once it has been read."""
+        return self._shop.shelves.label(name)
 
     def render(self, name: str, context: Mapping[str, object]) -> str:
-        """One template's text. Raises TemplateError naming file and line."""
+        """One template's text. Raises TemplateError naming origin, file and line."""
+        # Jinja looks for changes in the files it is asked for, not in those they import: a page
+        # that runs for weeks would go on with the old palette. So we look at all of them.
+        if not self._shop.shelves.is_current:
+            self._shop = self._open()
         try:
-            return _bounded(self._environment.get_template(name).generate(context), name)
+            return _bounded(self._shop.environment.get_template(name).generate(context), name)
         except jinja2.TemplateNotFound as error:
             raise TemplateError(
                 f"there is no mail template {error.name or name}",
@@ -83,15 +106,46 @@ class Templates:
             ) from error
         except jinja2.TemplateSyntaxError as error:
             raise TemplateError(
-                f"{error.name or name}, line {error.lineno}: {error.message}",
+                f"{self.label(error.name or name)}, line {error.lineno}: {error.message}",
                 hint="mend the template's Jinja syntax",
             ) from error
         except (jinja2.TemplateError, *_TEMPLATE_FAULTS) as error:
-            place = _place(error.__traceback__, name)
+            place = self._place(error.__traceback__, name)
             raise TemplateError(
                 f"{place}: {error or type(error).__name__}",
                 hint="mend that line; templates see only what rendering/view.py holds",
             ) from error
+
+    def _open(self) -> _Shop:
+        own = None if self._folder is None else self._folder / MAILS
+        shelves = Shelves(own, packaged_templates() / MAILS, without=self._without)
+        environment = SandboxedEnvironment(
+            loader=shelves,
+            autoescape=_is_markup,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            finalize=_without_controls,
+            auto_reload=False,
+        )
+        environment.globals.update(self._globals)
+        environment.filters.update(
+            attr=attribute,
+            wrap=text.wrap,
+            row=text.row,
+            underline=text.underline,
+        )
+        return _Shop(shelves, environment)
+
+    def _place(self, traceback: TracebackType | None, name: str) -> str:
+        """Template file and line of the innermost template frame."""
+        place = self.label(name)
+        while traceback is not None:
+            template = self._shop.shelves.name_of(traceback.tb_frame.f_code.co_filename)
+            if template:
+                place = f"{self.label(template)}, line {traceback.tb_lineno}"
+            traceback = traceback.tb_next
+        return place
 
 
 _TEMPLATE_FAULTS = (
@@ -162,14 +216,3 @@ def _depth(source: str) -> int:
             depth += 1
             deepest = max(deepest, depth)
     return deepest
-
-
-def _place(traceback: TracebackType | None, name: str) -> str:
-    """Template file and line of the innermost template frame."""
-    place = name
-    while traceback is not None:
-        file = traceback.tb_frame.f_code.co_filename
-        if file.endswith(_TEMPLATE_SUFFIXES):
-            place = f"{'/'.join(Path(file).parts[-2:])}, line {traceback.tb_lineno}"
-        traceback = traceback.tb_next
-    return place

@@ -14,6 +14,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from newsletter.rendering import quality, verdicts
+from newsletter.rendering.direction import is_right_to_left
 from newsletter.rendering.inline import inline_css
 from newsletter.rendering.links import Addresses, LinkTable
 from newsletter.rendering.mjml import Templates, squeeze, to_html
@@ -21,39 +22,56 @@ from newsletter.rendering.rendered import RenderedIssue
 from newsletter.rendering.slots import HTML_PLACEHOLDERS, TEXT_PLACEHOLDERS, Slot
 from newsletter.rendering.text import tidy
 from newsletter.rendering.view import IssueView, Publication, SystemMailView
+from newsletter.theme import Theme
 
 WEEKLY = "weekly"
-_RIGHT_TO_LEFT = frozenset({"ar", "dv", "fa", "he", "ku", "ps", "sd", "ug", "ur", "yi"})
+FILES = ("subject.txt", "preheader.txt", "body.mjml", "body.txt")
+INLINE_CSS = "parts/inline.css"
+MAX_THEMES = 4
 
 
 class Renderer:
     """Renders mails; built once, for it holds the compiled templates.
 
     templates_dir: the publication's own templates, looked into before the packaged ones.
+    without: names for which it is not looked into.
     """
 
-    def __init__(self, templates_dir: Path | None = None) -> None:
-        self._templates = Templates(templates_dir, _FUNCTIONS)
+    def __init__(
+        self, templates_dir: Path | None = None, *, without: frozenset[str] = frozenset()
+    ) -> None:
+        self.templates_dir = templates_dir
+        self._without = without
+        self._in_theme: dict[Theme, Templates] = {}
 
-    def issue(self, view: IssueView) -> RenderedIssue:
-        """The week's issue. Raises TemplateError where a template is missing or does not render."""
+    def issue(self, view: IssueView, *, checked: bool = True) -> RenderedIssue:
+        """The week's issue. Raises TemplateError where a template is missing or does not render.
+
+        checked: with its findings; who is after the bytes alone does without.
+        """
         table = LinkTable(view.publication.url)
+        templates = self._templates(view.publication.theme)
         words: dict[str, object] = {
             "issue": view,
             "intro": view.intro or verdicts.opening(view),
             "minutes": verdicts.reading_minutes(view),
         }
-        words["subject"] = subject = view.subject or self._line(f"{WEEKLY}/subject.txt", words)
-        preheader = view.preheader or self._line(f"{WEEKLY}/preheader.txt", words)
+        words["subject"] = subject = view.subject or _line(
+            templates, f"{WEEKLY}/subject.txt", words
+        )
+        preheader = view.preheader or _line(templates, f"{WEEKLY}/preheader.txt", words)
         words["preheader"] = preheader
-        return self._mail(WEEKLY, view, subject, preheader, words, table)
+        rendered = self._mail(WEEKLY, view, subject, preheader, words, table)
+        return _checked(rendered, view) if checked else rendered
 
     def system(self, view: SystemMailView) -> RenderedIssue:
         """A system mail; its links lead straight to their page and count nothing."""
+        templates = self._templates(view.publication.theme)
         words: dict[str, object] = {"facts": view.facts, "publication": view.publication}
-        words["subject"] = subject = self._line(f"{view.kind}/subject.txt", words)
+        words["subject"] = subject = _line(templates, f"{view.kind}/subject.txt", words)
         words["preheader"] = ""
-        return self._mail(view.kind, view, subject, "", words, LinkTable(view.publication.url))
+        table = LinkTable(view.publication.url)
+        return _checked(self._mail(view.kind, view, subject, "", words, table), view)
 
     def _mail(
         self,
@@ -67,23 +85,39 @@ class Renderer:
         def part(placeholders: Mapping[Slot, str]) -> dict[str, object]:
             return _context(view.publication, words, Addresses(table, placeholders), placeholders)
 
-        source = squeeze(self._templates.render(f"{kind}/body.mjml", part(HTML_PLACEHOLDERS)))
-        text = self._templates.render(f"{kind}/body.txt", part(TEXT_PLACEHOLDERS))
-        name = f"{kind}/body.mjml"
-        css = self._templates.render("parts/inline.css", {})
-        rendered = RenderedIssue(
+        templates = self._templates(view.publication.theme)
+        source = squeeze(templates.render(f"{kind}/body.mjml", part(HTML_PLACEHOLDERS)))
+        text = templates.render(f"{kind}/body.txt", part(TEXT_PLACEHOLDERS))
+        name = templates.label(f"{kind}/body.mjml")
+        css = templates.render(INLINE_CSS, {})
+        return RenderedIssue(
             subject=subject,
             preheader=preheader,
             html=inline_css(to_html(source, name=name), css, name=name),
             text=tidy(text),
             mjml=source,
             links=table.links(),
+            templates=templates.uses(*(f"{kind}/{file}" for file in FILES), INLINE_CSS),
         )
-        return replace(rendered, findings=quality.check(rendered, view))
 
-    def _line(self, template: str, words: Mapping[str, object]) -> str:
-        """A template of one line: a subject or a preheader."""
-        return " ".join(self._templates.render(template, words).split())
+    def _templates(self, theme: Theme) -> Templates:
+        """A publication has one theme at a time; a rebuilt issue may come with another."""
+        if theme not in self._in_theme:
+            while len(self._in_theme) >= MAX_THEMES:
+                self._in_theme.pop(next(iter(self._in_theme)))
+            self._in_theme[theme] = Templates(
+                self.templates_dir, _FUNCTIONS, theme=theme, without=self._without
+            )
+        return self._in_theme[theme]
+
+
+def _checked(rendered: RenderedIssue, view: IssueView | SystemMailView) -> RenderedIssue:
+    return replace(rendered, findings=quality.check(rendered, view))
+
+
+def _line(templates: Templates, name: str, words: Mapping[str, object]) -> str:
+    """A template of one line: a subject or a preheader."""
+    return " ".join(templates.render(name, words).split())
 
 
 def _context(
@@ -92,7 +126,7 @@ def _context(
     addresses: Addresses,
     placeholders: Mapping[Slot, str],
 ) -> dict[str, object]:
-    rtl = publication.language.split("-")[0].lower() in _RIGHT_TO_LEFT
+    rtl = is_right_to_left(publication.language)
     return {
         **words,
         "publication": publication,
@@ -123,6 +157,7 @@ _FUNCTIONS: Mapping[str, Callable[..., object]] = {
     "count": verdicts.count,
     "listed": verdicts.listed,
     "reviewers": verdicts.reviewers,
+    "opening": verdicts.opening,
     "mark_row": verdicts.mark_row,
     "day_in_words": _day_in_words,
     "paragraphs": _paragraphs,

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from newsletter.rendering.origins import TemplateUse
+
 
 class Severity(StrEnum):
     ERROR = "error"  # blocks approval
@@ -48,6 +50,7 @@ class RenderedIssue:
 
     sha256: over subject, preheader, html, text and links: what an approval is bound to.
     mjml: the source of the HTML, for editors. findings: of `rendering.quality`, errors first.
+    templates: the files it was made of.
     """
 
     subject: str
@@ -57,6 +60,7 @@ class RenderedIssue:
     mjml: str
     links: tuple[Link, ...]
     findings: tuple[Finding, ...] = ()
+    templates: tuple[TemplateUse, ...] = ()
 
     @property
     def html_bytes(self) -> int:

@@ -35,6 +35,7 @@ class Slot(StrEnum):
 
     DELIVERY = "delivery"  # token of one issue for one reader, in pixel and click addresses
     UNSUBSCRIBE = "unsubscribe"  # token of the unsubscribe address
+    PREFERENCES = "preferences"  # token of the page of a reader's own choices
     CONFIRM = "confirm"  # token of a sign-up's confirmation address
     NAME = "name"  # what follows "Hello": "" or a space and a name
 

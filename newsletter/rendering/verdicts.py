@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +45,13 @@ class Headline:
     def sentence(self) -> str:
         """The verdict as a heading, without a full stop."""
         return _SENTENCES[self.ruling].format(first=self.first.name, second=self.second.name)
+
+    @property
+    def in_figures(self) -> str:
+        """The verdict with the panel's figures, as a sentence."""
+        names = (isolated(self.first.name), isolated(self.second.name))
+        said = _SENTENCES[self.ruling].format(first=names[0], second=names[1])
+        return f"{said}, {self.first.panel}% to {self.second.panel}%."
 
     @property
     def short(self) -> str:
@@ -124,7 +132,7 @@ def splits(comparison: ComparisonView) -> tuple[str, ...]:
     if len({(one.take.verdict, other.take.verdict) for one, other in pairs}) == 1:
         return ()
     return tuple(
-        _stopped(f"{listed(names)} would ship only {tool.name}")
+        _stopped(f"{listed(names)} would ship only {isolated(tool.name)}")
         for place, tool in enumerate((said.first, said.second))
         if (names := _loyal_to(pairs, place))
     )
@@ -157,7 +165,7 @@ def quarrels(comparison: ComparisonView) -> tuple[str, ...]:
     """Where readers and panel are far apart, a sentence a tool."""
     said = headline(comparison)
     return tuple(
-        f"Readers disagree on {tool.name}: {tool.community.percent}% would ship it, "
+        f"Readers disagree on {isolated(tool.name)}: {tool.community.percent}% would ship it, "
         f"the panel says {tool.panel}%."
         for tool in (said.first, said.second)
         if tool.community is not None and abs(tool.community.percent - tool.panel) >= QUARREL_POINTS
@@ -167,6 +175,15 @@ def quarrels(comparison: ComparisonView) -> tuple[str, ...]:
 def mark_row(tool: ToolView) -> str:
     """The panel's marks in plain text, one a reviewer: `■■□□`."""
     return "".join("■" if take.verdict is Verdict.SHIP else "□" for take in tool.takes)
+
+
+def isolated(name: str) -> str:
+    """`name` for the middle of a sentence: one written from right to left takes no figure along.
+
+    Between FIRST STRONG ISOLATE and its end (UAX 9), "on NAME: 82%" keeps its order.
+    """
+    is_mixed = any(unicodedata.bidirectional(char) in ("R", "AL") for char in name)
+    return f"\u2068{name}\u2069" if is_mixed else name
 
 
 def count(number: int, noun: str) -> str:
@@ -209,4 +226,7 @@ def reading_minutes(view: IssueView) -> int:
         shown = takes if place == 0 else [quote.take for quote in clash(comparison).quotes]
         words += 40 + len(comparison.verdict.split())
         words += sum(len(take.excerpt.split()) for take in shown)
+    for change in view.changes:
+        told = (change.title, change.was, change.now, *(one.text for one in change.corrections))
+        words += sum(len(part.split()) for part in told)
     return max(1, round(words / WORDS_A_MINUTE))

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from newsletter.theme import Theme
+
 
 class Verdict(StrEnum):
     SHIP = "ship"
@@ -64,6 +66,14 @@ class ToolView:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectionView:
+    """What was put right after publication, and the day it was."""
+
+    on: date
+    text: str  # at most 200 characters, ends as a sentence
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonView:
     """Two tools side by side, and what the panel made of them."""
 
@@ -75,6 +85,7 @@ class ComparisonView:
     prices_as_of: date
     sample: bool
     tools: tuple[ToolView, ToolView]
+    corrections: tuple[CorrectionView, ...] = ()  # every one, oldest first
 
     @property
     def winner(self) -> ToolView | None:
@@ -96,6 +107,23 @@ class ComparisonView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeView:
+    """What is different now about a comparison that readers got in an earlier issue.
+
+    was, now: the verdict with its figures, as sentences; both "" where the verdict stands.
+    corrections: only those no issue has told yet.
+    """
+
+    slug: str
+    title: str
+    url: str  # the full page, absolute
+    day: date  # of the issue that had it
+    was: str = ""
+    now: str = ""
+    corrections: tuple[CorrectionView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """Who sends: the same for every issue."""
 
@@ -106,7 +134,8 @@ class Publication:
     list_id: str  # `verdicts.example.com`
     reply_to: str = ""
     unsubscribe_mailto: str = ""
-    language: str = "en"
+    language: str = "en"  # BCP 47
+    theme: Theme = field(default_factory=Theme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +152,7 @@ class IssueView:
     subject: str | None = None  # an editor's; None: written by the template
     preheader: str | None = None
     intro: str | None = None
+    changes: tuple[ChangeView, ...] = ()  # since the issue before, each told once
 
 
 @dataclass(frozen=True, slots=True)

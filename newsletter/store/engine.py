@@ -36,11 +36,21 @@ def open_engine(url: str) -> Engine:
             hint="set NEWSLETTER_DATABASE_URL to sqlite:///path/to/newsletter.db, or unset it",
         )
     if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).parent)
     engine = create_engine(parsed)
     event.listen(engine, "connect", _set_pragmas)
     event.listen(engine, "begin", _begin_immediately)
     return engine
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the folder of the database, {folder}, cannot be made: {error.strerror}",
+            hint="name a folder that can be written to in NEWSLETTER_DATABASE_URL",
+        ) from None
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:

@@ -115,6 +115,9 @@ class Rendered(SQLModel, table=True):
     mjml: str
     links: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
     findings: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    inputs: dict[str, Any] = Field(  # what it was made of: `rendering.snapshot`
+        sa_column=Column(JSON, nullable=False)
+    )
     rendered_at: datetime
 
 

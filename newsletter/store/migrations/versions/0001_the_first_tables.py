@@ -228,6 +228,7 @@ def upgrade() -> None:
         sa.Column("mjml", sqltypes.AutoString(), nullable=False),
         sa.Column("links", sa.JSON(), nullable=False),
         sa.Column("findings", sa.JSON(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=False),
         sa.Column("rendered_at", sqltypes.UTCDateTime(), nullable=False),
         sa.ForeignKeyConstraint(
             ["issue_id"], ["issue.id"], name=op.f("fk_rendered_issue_id_issue")
