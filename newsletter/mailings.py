@@ -9,14 +9,18 @@ from email.utils import parseaddr
 from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial.issues import IssueDetails, StoredRender
+from newsletter.errors import PermanentError, RefusedError
 from newsletter.providers.base import Envelope, Mailing
+from newsletter.rendering import headers
 from newsletter.rendering.message import compile_message
 from newsletter.rendering.slots import PLACEHOLDER, Slot, greeting
 from newsletter.rendering.view import SystemMailView
+from newsletter.tokens import Keyring
 from subscribers.address import EmailAddress
 from subscribers.audience import Reader
 
 NOBODY = 0  # the subscriber id in the links of a public copy
+NO_ISSUE = 0  # the issue id in the links of a system mail
 
 
 def issue_mailing(app: App, issue: IssueDetails, render: StoredRender) -> Mailing:
@@ -33,7 +37,10 @@ def issue_mailing(app: App, issue: IssueDetails, render: StoredRender) -> Mailin
 
 
 def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope]:
-    """How a reader becomes an envelope of this issue: address, Message-ID, tokens, greeting."""
+    """How a reader becomes an envelope of this issue: address, Message-ID, tokens, greeting.
+
+    It raises PermanentError for a reader whose address no message can carry.
+    """
     domain = _sender_domain(app)
     keyring = app.keyring
 
@@ -41,12 +48,13 @@ def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope
         mark = keyring.fingerprint(f"{issue.id}:{reader.id}")
         return Envelope(
             key=reader.id,
-            address=reader.address,
+            address=_wire(reader.address),
             name=reader.name,
             message_id=f"{issue.slug}.{mark}@{domain}",
             slots={
                 Slot.DELIVERY: keyring.delivery(issue.id, reader.id),
                 Slot.UNSUBSCRIBE: keyring.unsubscribe(issue.id, reader.id),
+                Slot.PREFERENCES: keyring.preferences(issue.id, reader.id),
                 Slot.NAME: greeting(reader.name),
             },
         )
@@ -59,6 +67,7 @@ def public_slots(app: App, issue_id: int) -> Mapping[str, str]:
     return {
         Slot.DELIVERY: app.keyring.delivery(issue_id, NOBODY),
         Slot.UNSUBSCRIBE: app.keyring.unsubscribe(issue_id, NOBODY),
+        Slot.PREFERENCES: app.keyring.preferences(issue_id, NOBODY),
         Slot.NAME: "",
     }
 
@@ -76,14 +85,32 @@ def system_mailing(app: App, kind: str, facts: Mapping[str, str], date: datetime
 
 def system_envelope(app: App, due: system_mail.Due) -> Envelope:
     mark = app.keyring.fingerprint(due.once)
-    token = app.keyring.confirm(due.subscriber_id, due.created_at) if due.subscriber_id else ""
     return Envelope(
         key=due.id,
-        address=EmailAddress.parse(due.address).wire,
+        address=_wire(EmailAddress.parse(due.address).wire),
         name="",
         message_id=f"{due.kind}.{mark}@{_sender_domain(app)}",
-        slots={Slot.CONFIRM: token},
+        slots=_own_pages(app.keyring, due.subscriber_id, due.created_at),
     )
+
+
+def _own_pages(keyring: Keyring, subscriber_id: int | None, asked_at: datetime) -> dict[str, str]:
+    """The tokens of a reader's own pages; a mail to somebody else has none to give."""
+    if subscriber_id is None:
+        return {}
+    return {
+        Slot.CONFIRM: keyring.confirm(subscriber_id, asked_at),
+        Slot.UNSUBSCRIBE: keyring.unsubscribe(NO_ISSUE, subscriber_id),
+        Slot.PREFERENCES: keyring.preferences(NO_ISSUE, subscriber_id),
+    }
+
+
+def _wire(address: str) -> str:
+    """Raises PermanentError, for this one reader, where the address cannot stand in a message."""
+    try:
+        return headers.wire_address(address)
+    except RefusedError as error:
+        raise PermanentError("the address has letters before the @ that need SMTPUTF8") from error
 
 
 def _splicer(app: App, splice: Callable[..., bytes]) -> Callable[[Envelope], bytes]:

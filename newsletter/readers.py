@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 from sqlmodel import Session, col, select
 
+from newsletter import letters
 from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.errors import NotFoundError
@@ -15,7 +17,8 @@ from newsletter.tokens import DeliveryToken
 from newsletter.tracking import events
 from subscribers import audience, consent, suppression, transfer
 from subscribers.address import EmailAddress, clean_name
-from subscribers.models import Subscriber
+from subscribers.errors import AddressError
+from subscribers.models import Subscriber, SubscriberStatus
 
 FORM_WORDING = (
     "Get the next comparison in your inbox. One mail a week; every mail has a link to leave."
@@ -25,9 +28,15 @@ FORM_WORDING = (
 def sign_up(app: App, email: str, *, source: str, network: str) -> None:
     """Takes a sign-up and queues the mail it calls for; the caller learns nothing of the address.
 
-    Raises AddressError where the text is no address.
+    Raises AddressError where the text is no address, or one that no mail of ours could reach: that
+    depends on what was typed alone, and on nothing we know.
     """
     address = EmailAddress.parse(email)
+    if address.needs_smtputf8:
+        raise AddressError(
+            "mail to this address needs SMTPUTF8, which is not offered",
+            hint="use an address with plain letters before the @",
+        )
     now = app.clock()
     with app.session() as session:
         outcome = consent.sign_up(
@@ -53,7 +62,7 @@ def confirm(app: App, token: str, *, source: str, network: str) -> consent.Confi
     now = app.clock()
     asked = app.keyring.read_confirm(token, now)
     with app.session() as session:
-        return consent.confirm(
+        outcome = consent.confirm(
             session,
             asked.subscriber_id,
             issued_at=asked.issued_at,
@@ -61,6 +70,9 @@ def confirm(app: App, token: str, *, source: str, network: str) -> consent.Confi
             network=network,
             now=now,
         )
+        if outcome is consent.Confirmation.CONFIRMED:
+            letters.welcome(app, session, asked.subscriber_id, now=now)
+        return outcome
 
 
 def read_unsubscribe(app: App, token: str) -> DeliveryToken:
@@ -73,12 +85,22 @@ def unsubscribe(
 ) -> consent.Unsubscription:
     """Idempotent, and never too late. Raises TokenError for a forged token."""
     left = app.keyring.read_unsubscribe(token)
+    return leave(app, left, source=source, network=network, agent=agent)
+
+
+def leave(
+    app: App, left: DeliveryToken, *, source: str, network: str, agent: str = ""
+) -> consent.Unsubscription:
+    """One reader leaves, whichever door they came through; the first time is told to them."""
     now = app.clock()
     with app.session() as session:
         outcome = consent.unsubscribe(
             session, left.subscriber_id, source=source, network=network, now=now
         )
-        if outcome is consent.Unsubscription.UNSUBSCRIBED and left.issue_id:
+        if outcome is not consent.Unsubscription.UNSUBSCRIBED:
+            return outcome
+        letters.goodbye(session, left.subscriber_id, now=now)
+        if left.issue_id:
             events.append(
                 session,
                 issue_id=left.issue_id,
@@ -91,6 +113,65 @@ def unsubscribe(
                 network=network,
             )
         return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a reader on the list may choose for themselves."""
+
+    address: str  # redacted: a forwarded mail must not tell whose it was
+    name: str
+    is_paused: bool
+
+
+def send_preferences_link(app: App, email: str) -> None:
+    """Mails a reader the link to their preferences; the caller learns nothing of the address.
+
+    Raises AddressError where the text is no address.
+    """
+    address = EmailAddress.parse(email)
+    with app.session() as session:
+        reader = consent.find(session, address)
+        if reader is not None:
+            letters.preferences_link(session, reader, now=app.clock())
+
+
+def read_preferences(app: App, token: str) -> DeliveryToken:
+    """Checks a preferences token and changes nothing. Raises TokenError."""
+    return app.keyring.read_preferences(token)
+
+
+def preferences(app: App, subscriber_id: int) -> Preferences | None:
+    """What this reader chose; None for who is not on the list."""
+    with app.session(readonly=True) as session:
+        reader = session.get(Subscriber, subscriber_id)
+        if reader is None or reader.status not in consent.ON_THE_LIST:
+            return None
+        return Preferences(
+            address=EmailAddress.parse(reader.address).redacted,
+            name=reader.name,
+            is_paused=reader.status == SubscriberStatus.PAUSED,
+        )
+
+
+def set_name(app: App, subscriber_id: int, name: str) -> consent.Changed:
+    """Raises AddressError for a name that cannot be used."""
+    with app.session() as session:
+        return consent.set_name(session, subscriber_id, name)
+
+
+def pause(app: App, subscriber_id: int, *, source: str, network: str) -> consent.Changed:
+    with app.session() as session:
+        return consent.pause(
+            session, subscriber_id, source=source, network=network, now=app.clock()
+        )
+
+
+def resume(app: App, subscriber_id: int, *, source: str, network: str) -> consent.Changed:
+    with app.session() as session:
+        return consent.resume(
+            session, subscriber_id, source=source, network=network, now=app.clock()
+        )
 
 
 def add(app: App, email: str, name: str, *, consent_text: str, given_on: str) -> consent.Added:

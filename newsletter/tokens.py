@@ -35,6 +35,7 @@ class Purpose(IntEnum):
     UNSUBSCRIBE = 2  # leave; never expires
     CONFIRM = 3  # confirm a sign-up; expires
     FORM = 4  # the instant a form was shown
+    PREFERENCES = 5  # see and change one's own choices; never expires
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,12 @@ class Keyring:
 
     def read_unsubscribe(self, token: str) -> DeliveryToken:
         return DeliveryToken(*_PAIR.unpack(self._verify(Purpose.UNSUBSCRIBE, token, _PAIR.size)))
+
+    def preferences(self, issue_id: int, subscriber_id: int) -> str:
+        return self._sign(Purpose.PREFERENCES, _PAIR.pack(issue_id, subscriber_id))
+
+    def read_preferences(self, token: str) -> DeliveryToken:
+        return DeliveryToken(*_PAIR.unpack(self._verify(Purpose.PREFERENCES, token, _PAIR.size)))
 
     def confirm(self, subscriber_id: int, now: datetime) -> str:
         return self._sign(Purpose.CONFIRM, _TIMED.pack(subscriber_id, int(now.timestamp())))

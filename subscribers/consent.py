@@ -1,13 +1,16 @@
-"""The double opt-in machine: sign up, confirm, leave; and an operator's stated consent.
+"""The double opt-in machine: sign up, confirm, pause, leave; and an operator's stated consent.
 
             sign_up            confirm              unsubscribe
 (nobody) ------------> pending ---------> active ---------------> unsubscribed
-                                             ^                         |
-                                             +------- confirm ---------+
+                                          |    ^                    ^     |
+                                    pause v    | resume             |     |
+                                          paused ------ unsubscribe +     |
+                                                                          |
+                                          active <------- confirm --------+
 
 A sign-up never changes anyone who was on the list before: posting a stranger's address into a form
-may cause one mail and nothing else. Only `confirm` and `add` make a subscriber active, and only
-`confirm` brings back one who left. Nothing here commits, and nothing here sends.
+may cause one mail and nothing else. Only `confirm` and `add` make a subscriber active (`resume` one
+who paused), and only `confirm` brings back one who left. Nothing here commits, nothing here sends.
 
 Limits of sign-up mails, which protect a mailbox from a stranger with a form:
 - one confirmation an address in 24 hours;
@@ -29,10 +32,19 @@ from subscribers.address import EmailAddress, clean_name
 from subscribers.errors import AudienceError
 from subscribers.evidence import consent_history, record, stated_consent, truncate_network
 from subscribers.models import ConsentAction, ConsentRecord, Subscriber, SubscriberStatus
-from subscribers.outcomes import Added, Confirmation, SignUp, SignUpMail, Unsubscription
+from subscribers.outcomes import (
+    Added,
+    Changed,
+    Confirmation,
+    SignUp,
+    SignUpMail,
+    Unsubscription,
+)
 
 __all__ = [
+    "ON_THE_LIST",
     "Added",
+    "Changed",
     "Confirmation",
     "SignUp",
     "SignUpMail",
@@ -41,11 +53,15 @@ __all__ = [
     "confirm",
     "consent_history",
     "find",
+    "pause",
+    "resume",
+    "set_name",
     "sign_up",
     "truncate_network",
     "unsubscribe",
 ]
 
+ON_THE_LIST = (SubscriberStatus.ACTIVE, SubscriberStatus.PAUSED)
 BETWEEN_SIGN_UP_MAILS = timedelta(hours=24)
 MAX_UNANSWERED_CONFIRMATIONS = 3
 
@@ -111,7 +127,7 @@ def confirm(
     if subscriber is None or subscriber.status == SubscriberStatus.ERASED:
         return Confirmation.NOT_POSSIBLE
     complaint = suppression.standing_complaint(session, subscriber.address_key)
-    if complaint is None and subscriber.status in _ON_THE_LIST:
+    if complaint is None and subscriber.status in ON_THE_LIST:
         return Confirmation.ALREADY_ACTIVE
     left = subscriber.unsubscribed_at
     if not _asked_since(subscriber, issued_at, left):
@@ -150,6 +166,39 @@ def unsubscribe(
     return Unsubscription.UNSUBSCRIBED
 
 
+def pause(
+    session: Session, subscriber_id: int, *, source: str, network: str, now: datetime
+) -> Changed:
+    """No issue until they resume; they stay on the list. Idempotent."""
+    return _choose(
+        session, subscriber_id, ConsentAction.PAUSED, source=source, network=network, now=now
+    )
+
+
+def resume(
+    session: Session, subscriber_id: int, *, source: str, network: str, now: datetime
+) -> Changed:
+    """Issues again, from the next one on. Idempotent; who left does not come back this way."""
+    return _choose(
+        session, subscriber_id, ConsentAction.RESUMED, source=source, network=network, now=now
+    )
+
+
+def set_name(session: Session, subscriber_id: int, name: str) -> Changed:
+    """What this person wants to be called; "" takes it away. No record: a name is no consent.
+
+    Raises AddressError for a name that cannot be used.
+    """
+    cleaned = clean_name(name)
+    subscriber = _locked(session, subscriber_id)
+    if subscriber is None or subscriber.status not in ON_THE_LIST:
+        return Changed.NOT_ON_THE_LIST
+    if subscriber.name == cleaned:
+        return Changed.UNCHANGED
+    subscriber.name = cleaned
+    return Changed.CHANGED
+
+
 def add(
     session: Session,
     address: EmailAddress,
@@ -173,7 +222,7 @@ def add(
     subscriber = _find_or_create(session, address, now=now)
     if subscriber.status in _GONE:
         return Added.KEPT_UNSUBSCRIBED
-    if subscriber.status in _ON_THE_LIST:
+    if subscriber.status in ON_THE_LIST:
         return Added.ALREADY
     subscriber.name = cleaned or subscriber.name
     _activate(subscriber, now=now)
@@ -198,8 +247,33 @@ def find(session: Session, address: EmailAddress) -> Subscriber | None:
     ).first()
 
 
-_ON_THE_LIST = (SubscriberStatus.ACTIVE, SubscriberStatus.PAUSED)
 _GONE = (SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.ERASED)
+
+
+_CHOSEN = {
+    ConsentAction.PAUSED: SubscriberStatus.PAUSED,
+    ConsentAction.RESUMED: SubscriberStatus.ACTIVE,
+}
+
+
+def _choose(
+    session: Session,
+    subscriber_id: int,
+    action: ConsentAction,
+    *,
+    source: str,
+    network: str,
+    now: datetime,
+) -> Changed:
+    """A move between active and paused, recorded where it moves anything."""
+    subscriber = _locked(session, subscriber_id)
+    if subscriber is None or subscriber.status not in ON_THE_LIST:
+        return Changed.NOT_ON_THE_LIST
+    if subscriber.status == _CHOSEN[action]:
+        return Changed.UNCHANGED
+    subscriber.status = _CHOSEN[action]
+    record(session, subscriber_id, action, source=source, network=network, now=now)
+    return Changed.CHANGED
 
 
 def _mail_due(session: Session, subscriber: Subscriber, *, now: datetime) -> SignUpMail:
@@ -210,7 +284,7 @@ def _mail_due(session: Session, subscriber: Subscriber, *, now: datetime) -> Sig
         return SignUpMail.NOTHING
     since = complaint.at if complaint else None
     unanswered = _unanswered_sign_ups(session, _id(subscriber), since=since)
-    if subscriber.status in _ON_THE_LIST and complaint is None:
+    if subscriber.status in ON_THE_LIST and complaint is None:
         told_at = unanswered[-1].at if unanswered else None
         return SignUpMail.ALREADY_SUBSCRIBED if _is_over(told_at, now) else SignUpMail.NOTHING
     within = len(unanswered) < MAX_UNANSWERED_CONFIRMATIONS

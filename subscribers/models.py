@@ -32,6 +32,8 @@ class ConsentAction(StrEnum):
     CONFIRMED = "confirmed"  # followed the link in the confirmation mail and pressed the button
     IMPORTED = "imported"  # came with a list, whose consent was stated
     ADDED = "added"  # an operator added it, stating the consent
+    PAUSED = "paused"  # asked for silence for a while
+    RESUMED = "resumed"  # asked for issues again
     UNSUBSCRIBED = "unsubscribed"  # left
 
 

@@ -24,6 +24,12 @@ class Unsubscription(StrEnum):
     UNKNOWN = "unknown"  # no such subscriber
 
 
+class Changed(StrEnum):
+    CHANGED = "changed"  # as asked for, just now
+    UNCHANGED = "unchanged"  # it was so before
+    NOT_ON_THE_LIST = "not_on_the_list"  # unknown, pending, left or erased: nothing to choose
+
+
 class Added(StrEnum):
     ADDED = "added"  # active from now on
     ALREADY = "already"  # was on the list; unchanged

@@ -14,9 +14,17 @@ from newsletter.store.states import IssueState
 EVERYONE = "all"  # the audience rule: everyone ever confirmed and not erased
 
 
-def grant(session: Session, issue_id: int, *, by: str, now: datetime) -> None:
-    """Binds an approval to the render that stands. Raises ApprovalError, saying what is open."""
+def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: datetime) -> None:
+    """Binds an approval to the render that was looked at, `sha256`, if it still stands.
+
+    Raises ApprovalError, saying what is open.
+    """
     issue = issues.details(session, issue_id)
+    if issue.sha256 != sha256:  # another editor was quicker
+        raise ApprovalError(
+            f"issue {issue.week} was changed while you approved it",
+            hint=f"look at it again (`newsletter issue show {issue.week}`), then approve",
+        )
     errors = [finding for finding in issue.findings if finding["severity"] == "error"]
     if errors:
         listed = "\n".join(f"  {f['rule']}: {f['what']} ({f['place']})" for f in errors)

@@ -14,6 +14,7 @@ from newsletter.editorial.content_files import read_text, split_front
 from newsletter.editorial.content_front import check_front
 from newsletter.editorial.content_model import (
     Comparison,
+    Correction,
     Reviewer,
     Take,
     Tool,
@@ -31,6 +32,7 @@ from newsletter.store.states import ComparisonState
 __all__ = [
     "REVIEWERS_FILE",
     "Comparison",
+    "Correction",
     "Reviewer",
     "Take",
     "Tool",
@@ -161,8 +163,9 @@ def _place_problems(document: Document, path: Path) -> list[Problem]:
 
 def _slug_problems(title: str, document: Document, path: Path) -> list[Problem]:
     slug, line = slug_of(title), document.line(("title",))
-    if not slug or len(slug) > MAX_SLUG_CHARS:
-        what = "gives no address: it has no Latin letter or digit" if not slug else "is too long"
+    is_bare = slug in ("", "vs")  # what is left of two names in another script
+    if is_bare or len(slug) > MAX_SLUG_CHARS:
+        what = "gives no address: it has no Latin letter or digit" if is_bare else "is too long"
         return [
             Problem(path, line, "title", what, "name both tools, one at least in Latin letters")
         ]
@@ -202,6 +205,7 @@ def _build(
         prices_as_of=front.prices_as_of,
         sample=front.sample,
         tools=(left, right),
+        corrections=tuple(Correction(on=one.on, text=one.text) for one in front.corrections),
     )
 
 

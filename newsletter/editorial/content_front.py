@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from newsletter.editorial.content_schema import (
     FINISHED_KEYS,
     FINISHED_TOOL_KEYS,
+    CorrectionEntry,
     FrontMatter,
     ToolEntry,
     VoteCounts,
@@ -97,7 +98,7 @@ def _words(detail: ErrorDetails, place: Place) -> tuple[str, str]:
         case "literal_error":
             return f"is {shown(repr(given))}", f"write one of: {context['expected']}"
         case "too_short" | "too_long":
-            return f"has {context['actual_length']} entries", f"there are exactly two: {example}"
+            return f"has {context['actual_length']} entries", _how_many(place, context)
         case "greater_than_equal" | "less_than_equal":
             return f"is {shown(repr(given))}", f"write a whole number {_bound(kind, context)}"
         case "int_type":
@@ -112,6 +113,12 @@ def _words(detail: ErrorDetails, place: Place) -> tuple[str, str]:
             return f"is {_kind(given)}, not a list", example
         case _:
             return detail["msg"].lower(), example
+
+
+def _how_many(place: Place, context: dict[str, Any]) -> str:
+    if place == ("corrections",):
+        return f"keep {context['max_length']} at most, the newest"
+    return f"there are exactly two: {_example(place)}"
 
 
 def _bound(kind: str, context: dict[str, Any]) -> str:
@@ -134,6 +141,8 @@ def _example(place: Place) -> str:
     key = str(place[-1])
     if key == "tools":
         return "write two entries under `tools:`, each beginning with `- name:`"
+    if key == "corrections":
+        return "write each entry as `- on: 2026-11-21`, and below it `text:`"
     declared = _model(place[:-1]).model_fields.get(key)
     examples = declared.examples if declared is not None else None
     if not examples:
@@ -143,6 +152,8 @@ def _example(place: Place) -> str:
 
 
 def _model(place: Place) -> type[BaseModel]:
+    if place[:1] == ("corrections",) and len(place) > 1:
+        return CorrectionEntry
     if place[:1] == ("tools",) and len(place) > 1:
         return VoteCounts if place[-1] == "community" else ToolEntry
     return FrontMatter

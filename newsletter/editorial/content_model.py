@@ -71,6 +71,14 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """What was wrong and is right now, in one sentence, and the day it was put right."""
+
+    on: date
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Two tools judged side by side. `prices_as_of` is None only in a draft."""
 
@@ -81,6 +89,7 @@ class Comparison:
     prices_as_of: date | None
     sample: bool
     tools: tuple[Tool, Tool]
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def slug(self) -> str:
@@ -106,7 +115,7 @@ class Comparison:
 
     def to_body(self) -> dict[str, Any]:
         """JSON-able and self-contained: reviewers' roles and questions are in it."""
-        return {
+        body: dict[str, Any] = {
             "slug": self.slug,
             "title": self.title,
             "deck": self.deck,
@@ -116,6 +125,11 @@ class Comparison:
             "sample": self.sample,
             "tools": [_tool_body(tool) for tool in self.tools],
         }
+        if self.corrections:
+            body["corrections"] = [
+                {"on": one.on.isoformat(), "text": one.text} for one in self.corrections
+            ]
+        return body
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> Comparison:
@@ -175,6 +189,10 @@ def _comparison_from(body: dict[str, Any]) -> Comparison:
         prices_as_of=None if as_of is None else date.fromisoformat(as_of),
         sample=body["sample"],
         tools=(left, right),
+        corrections=tuple(
+            Correction(on=date.fromisoformat(one["on"]), text=one["text"])
+            for one in body.get("corrections", ())
+        ),
     )
 
 

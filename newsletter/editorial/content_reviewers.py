@@ -45,7 +45,8 @@ def load_reviewers(path: Path) -> tuple[Reviewer, ...]:
 
 
 def _problem(detail: Any, document: Document, path: Path) -> Problem:
-    what, context = str(detail["msg"]).lower(), detail.get("ctx", {})
+    context = detail.get("ctx", {})
+    what = context.get("what") or str(detail["msg"]).lower()
     hint = (
         context.get("hint") or "write under `reviewers:` entries of `- key:`, `role:`, `question:`"
     )

@@ -22,6 +22,9 @@ from pydantic_core import PydanticCustomError
 
 from newsletter.editorial.content_text import EXCERPT_CHARS, forbidden_character, sentence_fault
 
+CORRECTION_CHARS = 200
+MOST_CORRECTIONS = 20
+
 FINISHED_KEYS = ("deck", "verdict", "prices_as_of", "panel")
 FINISHED_TOOL_KEYS = ("category", "tagline", "description", "entry_price", "community")
 
@@ -135,6 +138,18 @@ class ToolEntry(_Entry):
     ] = Field(default=None, examples=["none"])
 
 
+class CorrectionEntry(_Entry):
+    """A mistake put right; readers of the issue that had it are told once, with the next one."""
+
+    on: date = Field(description="The day it was put right.", examples=["2026-11-21"])
+    text: Annotated[Line, AfterValidator(_sentence)] = Field(
+        min_length=1,
+        max_length=CORRECTION_CHARS,
+        description="What was wrong and what is right, in one sentence.",
+        examples=["The entry price is $12 a month, not $9."],
+    )
+
+
 class FrontMatter(_Entry):
     """The front matter of one comparison."""
 
@@ -175,6 +190,12 @@ class FrontMatter(_Entry):
     )
     tools: Annotated[list[ToolEntry], Field(min_length=2, max_length=2)] = Field(
         description="The two tools, left and right."
+    )
+    corrections: list[CorrectionEntry] = Field(
+        default_factory=list,
+        max_length=MOST_CORRECTIONS,
+        description="What was put right since it was published, oldest first; may be left out.",
+        examples=[[{"on": "2026-11-21", "text": "The entry price is $12 a month, not $9."}]],
     )
 
 

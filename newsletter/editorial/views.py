@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from newsletter.editorial.content_model import Comparison, Take, Tool
 from newsletter.errors import RefusedError
-from newsletter.rendering.view import ComparisonView, TakeView, ToolView, VoteView
+from newsletter.rendering.view import (
+    ComparisonView,
+    CorrectionView,
+    TakeView,
+    ToolView,
+    VoteView,
+)
 from newsletter.store.states import ComparisonState
 
 
@@ -28,6 +34,7 @@ def comparison_view(comparison: Comparison, *, public_url: str) -> ComparisonVie
         prices_as_of=comparison.prices_as_of,
         sample=comparison.sample,
         tools=(_tool_view(left), _tool_view(right)),
+        corrections=tuple(CorrectionView(one.on, one.text) for one in comparison.corrections),
     )
 
 

@@ -10,7 +10,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from newsletter.app import App
-from newsletter.web import audience, faults, health, public, studio, tracking
+from newsletter.web import audience, faults, health, preferences, public, studio, tracking
 from newsletter.web.guard import Guard
 from newsletter.web.pages import Site, build_pages
 
@@ -36,7 +36,7 @@ def create_app(app: App, *, lifespan_scheduler: Scheduler | None = None) -> Fast
     api.state.site = Site(app, build_pages(app))
     api.add_middleware(Guard, broken=faults.broken)
     faults.install(api)
-    for room in (public, audience, tracking, studio, health):
+    for room in (public, audience, preferences, tracking, studio, health):
         api.include_router(room.router)
     return api
 

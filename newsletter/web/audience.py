@@ -55,7 +55,8 @@ def show_unsubscribe(site: AnySite, token: str) -> Response:
     left = readers.read_unsubscribe(site.app, token)
     if not left.subscriber_id:
         return site.page("web/public_copy.html")
-    return site.page("web/unsubscribe.html", token=token)
+    own_page = site.app.keyring.preferences(left.issue_id, left.subscriber_id)
+    return site.page("web/unsubscribe.html", token=token, preferences=own_page)
 
 
 @router.post("/unsubscribe/{token}")

@@ -18,12 +18,13 @@ from newsletter.app import App
 from newsletter.errors import TemplateError
 from newsletter.rendering.mjml import packaged_templates
 from newsletter.rendering.verdicts import headline
+from newsletter.theme import Theme
 
 
 class Pages:
     """The templates of the site; built once. `base` is the path part of the public URL."""
 
-    def __init__(self, folders: tuple[Path, ...], *, name: str, base: str) -> None:
+    def __init__(self, folders: tuple[Path, ...], *, name: str, base: str, theme: Theme) -> None:
         self._environment = SandboxedEnvironment(
             loader=FileSystemLoader(folders),
             autoescape=_is_markup,
@@ -35,7 +36,7 @@ class Pages:
         self._environment.filters["instant"] = instant
         self._environment.filters["headline"] = headline
         self._environment.filters["zip"] = zip
-        self._environment.globals.update(site_name=name, base=base)
+        self._environment.globals.update(site_name=name, base=base, theme=theme)
 
     def text(self, template: str, **values: Any) -> str:
         """The template with its values; raises TemplateError naming the template."""
@@ -78,9 +79,11 @@ class Site:
 
     @property
     def origin(self) -> str:
-        """Scheme and host of the public URL: where the mail's pixel comes from."""
-        parts = urlsplit(self.app.publication.url)
-        return f"{parts.scheme}://{parts.netloc}"
+        """Scheme and host of where a mail's pictures come from: the public URL's, the logo's."""
+        publication = self.app.publication
+        pictures = (publication.url, publication.theme.logo_url)
+        parts = [urlsplit(url) for url in pictures if url]
+        return " ".join(dict.fromkeys(f"{part.scheme}://{part.netloc}" for part in parts))
 
     def sign_up_form(self, *, email: str = "", note: str = "", error: str = "") -> SignUpForm:
         return SignUpForm(shown=self.form_stamp(), email=email, note=note, error=error)
@@ -103,6 +106,7 @@ def build_pages(app: App) -> Pages:
         tuple(template_folders(app.settings.templates_dir)),
         name=app.publication.name,
         base=urlsplit(app.publication.url).path,
+        theme=app.publication.theme,
     )
 
 

@@ -29,7 +29,8 @@ LISTED_STATES = (IssueState.SENDING, IssueState.DONE)
 STATIC: Final = {"site.css": "text/css", "studio.css": "text/css", "icon.svg": "image/svg+xml"}
 STATIC_MAX_AGE_S = 3_600
 
-# A mail brings its own styles and its pixel; both stay within our own origin.
+# A mail brings its own styles and its pixel; both stay within our own origin,
+# but for a logo the publication keeps elsewhere.
 MAIL_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' {origin}; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -46,6 +47,7 @@ class SentIssue:
     slot_at: datetime
     samples: bool
     subject: str
+    sha256: str
 
 
 @router.api_route("/", methods=READ)
@@ -127,14 +129,14 @@ def _view(site: Site, found: Comparison) -> ComparisonView:
 def _sent_issues(session: Session) -> list[SentIssue]:
     """Newest first; asks for the few columns a list shows, not for the bytes of every mail."""
     query = (
-        select(Issue.week, Issue.slot_at, Issue.samples, Rendered.subject)
+        select(Issue, Rendered.subject, Rendered.sha256)
         .join(Rendered, col(Rendered.id) == col(Issue.rendered_id))
         .where(col(Issue.state).in_(LISTED_STATES))
         .order_by(col(Issue.slot_at).desc())
     )
     return [
-        SentIssue(week.lower(), slot_at, samples, subject)
-        for week, slot_at, samples, subject in session.exec(query)
+        SentIssue(issue.week.lower(), issue.slot_at, issue.samples, subject, sha256)
+        for issue, subject, sha256 in session.exec(query)
     ]
 
 
