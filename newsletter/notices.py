@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from email.utils import parseaddr
 
 from sqlmodel import Session
 
@@ -63,7 +64,7 @@ def _tell(app: App, session: Session, kind: str, about: str, facts: Mapping[str,
             session,
             kind,
             once=f"{kind}:{about}:{app.keyring.fingerprint(editor)}",
-            address=editor,
+            address=parseaddr(editor)[1],  # a setting may have a name before it
             facts=facts,
             now=app.clock(),
         )

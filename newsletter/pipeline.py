@@ -15,12 +15,23 @@ from newsletter import mailings
 from newsletter.app import App
 from newsletter.delivery import ledger, proof, sender
 from newsletter.delivery.owner import Owner
-from newsletter.editorial import approvals, content, issues, library, planning, slots
+from newsletter.editorial import (
+    approvals,
+    changes,
+    content,
+    issues,
+    library,
+    planning,
+    rebuilds,
+    slots,
+)
 from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.issues import IssueDetails
 from newsletter.editorial.planning import Changes
+from newsletter.editorial.rebuilds import Rebuilt
 from newsletter.editorial.views import comparison_view
 from newsletter.errors import ApprovalError, RefusedError
+from newsletter.rendering import examination, snapshot
 from newsletter.rendering.view import IssueView
 from newsletter.store.states import IssueState
 from newsletter.tracking import links
@@ -56,16 +67,20 @@ def import_content(
 def take_into_store(
     app: App, comparisons: Sequence[Comparison], *, dry_run: bool = False
 ) -> library.ImportOutcome:
-    """A changed comparison's new revision also enters an issue not yet frozen, and voids it."""
+    """A new revision shows in an issue not yet frozen, and voids it.
+
+    The issue holds the comparison, or tells its readers what changed about a published one.
+    """
     with app.session() as session:
         outcome = library.import_comparisons(session, comparisons, now=app.clock())
         if dry_run:
             session.rollback()
             return outcome
-        for issue in issues.open_issues_with(session, outcome.changed):
-            moved = planning.take_new_revisions(session, issue.id)
-            if moved:
-                _render(app, session, issue.id, because=f"new revision of {', '.join(moved)}")
+        if outcome.changed:
+            because = f"new revision of {', '.join(outcome.changed)}"
+            for issue in issues.in_states(session, issues.OPEN):
+                planning.take_new_revisions(session, issue.id)
+                _render(app, session, issue.id, because=because)
         return outcome
 
 
@@ -101,8 +116,24 @@ def render(app: App, ref: str) -> IssueDetails:
     with app.session() as session:
         issue = issues.find(session, ref)
         if issue.state in issues.OPEN:
-            _render(app, session, issue.id, because="templates or settings changed")
+            _render(app, session, issue.id, because="templates or settings changed", twice=True)
         return issues.details(session, issue.id)
+
+
+def rebuild(app: App, ref: str) -> Rebuilt:
+    """Renders an issue from its snapshot, with the templates and libraries of now; keeps nothing.
+
+    Raises RefusedError where the snapshot is damaged, or of another version of the views.
+    """
+    with app.session(readonly=True) as session:
+        issue = issues.find(session, ref)
+        return rebuilds.rebuild(
+            app.renderer,
+            issue,
+            issues.rendered(session, issue.id),
+            today=issue_view(app, session, issue.id),
+            newest=issues.newest_revisions(session, issue.id),
+        )
 
 
 def approve(app: App, ref: str, *, by: str) -> IssueDetails:
@@ -110,14 +141,16 @@ def approve(app: App, ref: str, *, by: str) -> IssueDetails:
     with app.session() as session:
         issue = issues.find(session, ref)
         # Committed even when approval is refused: the editor shall see what changed.
-        changed = _render(app, session, issue.id, because="templates or settings changed")
+        because = "templates or settings changed"
+        changed = _render(app, session, issue.id, because=because, twice=True)
     if changed:
         raise ApprovalError(
             f"issue {issue.week} renders differently from what was last shown",
             hint=f"look at it again (`newsletter issue show {issue.week}`), then approve",
         )
     with app.session() as session:
-        approvals.grant(session, issue.id, by=by, now=app.clock())
+        approvals.grant(session, issue.id, sha256=issue.sha256, by=by, now=app.clock())
+        _refuse_what_is_no_message(app, session, issue)
         return issues.details(session, issue.id)
 
 
@@ -161,6 +194,7 @@ def rehearse_freeze(app: App, ref: str) -> proof.Proof:
         issue = issues.find(session, ref)
         if not issue.frozen:
             _refuse_unapproved(app, session, issue)
+            _refuse_what_is_no_message(app, session, issue)
             planning.start_sending(session, issue.id)
             ledger.freeze(session, issue_id=issue.id, now=app.clock())
         account = proof.prove(session, issue.id)
@@ -173,6 +207,7 @@ def freeze(app: App, issue: IssueDetails) -> None:
     try:
         with app.session() as session:
             _refuse_unapproved(app, session, issue)
+            _refuse_what_is_no_message(app, session, issue)
             _freeze(app, session, issue)
     except ApprovalError as error:
         with app.session() as session:
@@ -221,15 +256,10 @@ def prove(app: App, ref: str) -> proof.Proof:
         return proof.prove(session, issues.find(session, ref).id)
 
 
-def sample_message(
-    app: App, ref: str, *, address: str = "reader@example.com", name: str = "Sam Reader"
-) -> bytes:
-    """The issue as one invented reader would get it: RFC 5322 bytes."""
-    with app.session(readonly=True) as session:
-        issue = issues.find(session, ref)
-        stored = issues.rendered(session, issue.id)
-    reader = Reader(id=mailings.NOBODY, address=address, name=name)
-    mailing = mailings.issue_mailing(app, issue, stored)
+def sample_message(app: App, issue: IssueDetails, render: issues.StoredRender) -> bytes:
+    """The render as one invented reader would get it: RFC 5322 bytes."""
+    reader = Reader(id=mailings.NOBODY, address="reader@example.com", name="Sam Reader")
+    mailing = mailings.issue_mailing(app, issue, render)
     return mailing.splice(mailings.envelope_maker(app, issue)(reader))
 
 
@@ -247,7 +277,7 @@ def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
 
 def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
     """Raises ApprovalError unless what the issue renders to now is what was approved."""
-    fresh = app.renderer.issue(issue_view(app, session, issue.id))
+    fresh = app.renderer.issue(issue_view(app, session, issue.id), checked=False)
     reason = approvals.why_void(session, issue.id, fresh.sha256)
     if reason:
         raise ApprovalError(
@@ -256,6 +286,11 @@ def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
             f"`newsletter issue approve {issue.week}`",
             reason=reason,
         )
+
+
+def _refuse_what_is_no_message(app: App, session: Session, issue: IssueDetails) -> None:
+    """Raises RefusedError where no mail can be made of the render: frozen, it could go nowhere."""
+    mailings.issue_mailing(app, issue, issues.rendered(session, issue.id))
 
 
 def _plan(app: App, session: Session, week: IssueWeek, *, samples: bool) -> int | None:
@@ -292,10 +327,20 @@ def _choose_again(app: App, session: Session, issue: IssueDetails) -> None:
     planning.choose_again(session, issue.id, choices)
 
 
-def _render(app: App, session: Session, issue_id: int, *, because: str) -> bool:
-    """Renders and keeps the result; new bytes void the approval. True when the bytes changed."""
-    fresh = app.renderer.issue(issue_view(app, session, issue_id))
-    changed = planning.keep_render(session, issue_id, fresh, now=app.clock())
+def _render(
+    app: App, session: Session, issue_id: int, *, because: str, twice: bool = False
+) -> bool:
+    """Renders and keeps the result; new bytes void the approval. True when the bytes changed.
+
+    twice: look whether a second render gives the same, for whoever is about to decide.
+    """
+    view = issue_view(app, session, issue_id)
+    fresh = app.renderer.issue(view)
+    fresh = examination.attributed(app.renderer, view, fresh)
+    if twice:
+        fresh = examination.proven(app.renderer, view, fresh)
+    inputs = snapshot.take(view, fresh, dict(issues.revisions(session, issue_id))).to_dict()
+    changed = planning.keep_render(session, issue_id, fresh, inputs=inputs, now=app.clock())
     if changed and approvals.void(session, issue_id, reason=because, now=app.clock()):
         planning.back_to_planned(session, issue_id)
     return changed
@@ -320,6 +365,12 @@ def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
         subject=issue.subject,
         preheader=issue.preheader,
         intro=issue.intro,
+        changes=changes.changes_since(
+            session,
+            issue_id,
+            public_url=app.publication.url,
+            day_of=lambda instant: instant.astimezone(app.slot.zone).date(),
+        ),
     )
 
 

@@ -46,9 +46,11 @@ class Scheduler:
         self._clock.shutdown(wait=True)
 
     def _tick(self) -> None:
+        done: list[str] = []
         try:
-            for sentence in tick(self._app, should_stop=self._stopping.is_set):
-                _log.info("tick", done=sentence)
+            tick(self._app, should_stop=self._stopping.is_set, done=done)
         except NewsletterError as error:
             # The next tick tries again: a locked database or a full disk must not end the clock.
             _log.error("tick failed", what=error.what, next=error.hint)
+        for sentence in done:
+            _log.info("tick", done=sentence)

@@ -16,27 +16,52 @@ from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial import issues, planning, slots
 from newsletter.editorial.issues import IssueDetails
-from newsletter.errors import ApprovalError, RefusedError
+from newsletter.errors import ApprovalError, NewsletterError, RefusedError, StoreError
 from newsletter.store.states import IssueState, SlotOutcome
 from newsletter.weeks import IssueWeek
 
 AUTOMATIC = "automatic"
 
 
-def tick(app: App, *, should_stop: Callable[[], bool] = pipeline.never) -> list[str]:
+def tick(
+    app: App,
+    *,
+    should_stop: Callable[[], bool] = pipeline.never,
+    done: list[str] | None = None,
+) -> list[str]:
     """Does what is due and says it, a sentence each; empty when nothing was.
 
-    should_stop: asked between hand-overs; a send it stops goes on at the next tick.
+    should_stop: asked between hand-overs; a send it stops goes on at the next tick. done: filled
+    as things happen, for who wants to know what was done even where a part of the tick fails. A
+    part that fails keeps no other back (a broken template of the issue must not hold up
+    confirmations); its error is raised once all had their turn. A StoreError ends the tick.
     """
-    done = [*_plan_ahead(app), *_look_at_the_latest_slot(app)]
-    _remind_editors(app)
-    done += _send_what_is_due(app, should_stop)
+    done = [] if done is None else done
+    faults: list[NewsletterError] = []
+    for part in (
+        _plan_ahead(app),
+        _look_at_the_latest_slot(app),
+        _remind_editors(app),
+        _send_what_is_due(app, should_stop),
+        _drain(app),
+    ):
+        try:
+            done.extend(part)
+        except StoreError:
+            raise
+        except NewsletterError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
+    return done
+
+
+def _drain(app: App) -> Iterator[str]:
     mails = drain_system_mail(app)
     if mails.submitted:
-        done.append(f"system mails submitted: {mails.submitted}")
+        yield f"system mails submitted: {mails.submitted}"
     if mails.failed or mails.uncertain:
-        done.append(f"system mails failed: {mails.failed}, uncertain: {mails.uncertain}")
-    return done
+        yield f"system mails failed: {mails.failed}, uncertain: {mails.uncertain}"
 
 
 def drain_system_mail(app: App) -> system_mail.Drained:
@@ -89,8 +114,9 @@ def _plan(app: App, week: IssueWeek, slot_at: datetime) -> Iterator[str]:
     yield f"{week}: planned with {len(planned.items)} comparison(s), due {slot_at:%Y-%m-%d %H:%M}Z"
 
 
-def _remind_editors(app: App) -> None:
-    """Approval is due for every planned issue whose slot is near; each is said once."""
+def _remind_editors(app: App) -> Iterator[str]:
+    """Approval is due for every planned issue whose slot is near; each is mailed once."""
+    yield from ()  # a part of the tick that has nothing to say here
     now = app.clock()
     near = now + timedelta(hours=app.settings.plan_ahead_hours)
     with app.session() as session:
@@ -144,12 +170,12 @@ def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Ite
         if issue.state is IssueState.PLANNED:
             _approve_by_itself(app, issue)
         yield from _deliver(app, issue.week, should_stop)
-    except ApprovalError as error:
+    except RefusedError as error:
         with app.session() as session:
+            if issues.details(session, issue.id).state not in issues.OPEN:
+                return  # another scheduler took the slot between our look and our claim
             notices.approval_overdue(app, session, issue, why=error.what)
         yield f"{issue.week}: due and not sent: {error.what}"
-    except RefusedError:  # another scheduler took the slot between our look and our claim
-        return
 
 
 def _approve_by_itself(app: App, issue: IssueDetails) -> None:

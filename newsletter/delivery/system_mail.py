@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from sqlalchemy import Engine, insert, update
@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from newsletter.errors import (
+    NewsletterError,
     PermanentError,
     ProviderError,
     RefusedError,
@@ -30,6 +31,7 @@ from newsletter.providers.base import Envelope, Evidence, Mailing, Outcome, Prov
 from newsletter.store.engine import session_on
 from newsletter.store.models import SystemMail
 from newsletter.store.states import SystemMailState
+from subscribers.errors import AudienceError
 from subscribers.models import Subscriber, SubscriberStatus
 
 FOLDER = "system"
@@ -107,19 +109,20 @@ def drain(
 ) -> Drained:
     """Sends what is due; every row it took ends with an answer.
 
-    Raises TemplateError, once the rest is accounted for, where a mail's template is broken: what it
-    should have said stays planned, and goes out when the template is mended.
+    Raises TemplateError or RefusedError, once the rest is accounted for, where a mail cannot be
+    written (its template is broken, a setting can stand in no header): what it should have said
+    stays planned, and goes out when that is mended.
     """
     total = Drained()
-    _recover(engine, provider, mailing_of, envelope_of, now)
+    broken: list[NewsletterError] = []
+    _recover(engine, provider, mailing_of, envelope_of, now, broken)
     while due := _claim(engine, now):
-        broken: list[TemplateError] = []
         receipts = list(_submit_all(provider, due, mailing_of, envelope_of, broken))
         total = _added(total, _finish(engine, receipts, now))
-        if broken:
-            raise broken[0]
         if any(receipt.outcome is Outcome.DEFERRED for receipt in receipts):
-            break  # the provider is not well: the next tick tries again
+            break  # a template, or the provider, is not well: the next tick tries again
+    if broken:
+        raise broken[0]
     return total
 
 
@@ -151,6 +154,7 @@ def _recover(
     mailing_of: MailingOf,
     envelope_of: EnvelopeOf,
     now: datetime,
+    broken: list[NewsletterError],
 ) -> None:
     """Settles what a dead process left attempting, by the provider's evidence."""
     with session_on(engine, readonly=True) as session:
@@ -162,8 +166,14 @@ def _recover(
         lost = [_due(mail, _address(session, mail)) for mail in rows]
     for (kind, facts), group in _alike(lost):
         mails = list(group)
-        mailing = mailing_of(kind, facts, mails[0].created_at)
-        evidence = provider.evidence(mailing, [envelope_of(mail) for mail in mails])
+        try:
+            mailing = mailing_of(kind, facts, mails[0].created_at)
+        except (TemplateError, RefusedError) as error:
+            broken.append(error)  # asked again once it is mended
+            continue
+        # Whose address is gone or refused has no envelope, and so no evidence: uncertain for good.
+        envelopes, _refused = _enveloped(mails, envelope_of)
+        evidence = provider.evidence(mailing, envelopes)
         states = {
             Evidence.TAKEN: SystemMailState.SUBMITTED,
             Evidence.NOT_TAKEN: SystemMailState.PLANNED,
@@ -180,7 +190,7 @@ def _submit_all(
     due: Sequence[Due],
     mailing_of: MailingOf,
     envelope_of: EnvelopeOf,
-    broken: list[TemplateError],
+    broken: list[NewsletterError],
 ) -> Iterator[Receipt]:
     # The text of a mail is the same for everybody it says the same facts to: rendered once a group.
     for (kind, facts), group in _alike(due):
@@ -188,22 +198,36 @@ def _submit_all(
         answered: set[int] = set()
         try:
             mailing = mailing_of(kind, facts, mails[0].created_at)
-            for receipt in provider.submit(mailing, [envelope_of(mail) for mail in mails]):
+            envelopes, refused = _enveloped(mails, envelope_of)
+            for receipt in chain(refused, provider.submit(mailing, envelopes)):
                 answered.add(receipt.key)
                 yield receipt
             outcome, detail = Outcome.UNCERTAIN, "the provider gave no answer"
         except TransientError as error:
             outcome, detail = Outcome.DEFERRED, error.what
-        except TemplateError as error:
+        except (TemplateError, RefusedError) as error:
             broken.append(error)
             outcome, detail = Outcome.DEFERRED, error.what
-        except (PermanentError, RefusedError) as error:
+        except PermanentError as error:
             outcome, detail = Outcome.FAILED, error.what
         except ProviderError as error:
             outcome, detail = Outcome.UNCERTAIN, error.what
         for mail in mails:
             if mail.id not in answered:
                 yield Receipt(mail.id, outcome, detail)
+
+
+def _enveloped(
+    mails: Sequence[Due], envelope_of: EnvelopeOf
+) -> tuple[list[Envelope], list[Receipt]]:
+    """An envelope for each mail that can have one; the others fail, and keep nobody else back."""
+    envelopes, refused = [], []
+    for mail in mails:
+        try:
+            envelopes.append(envelope_of(mail))
+        except (AudienceError, PermanentError, RefusedError) as error:
+            refused.append(Receipt(mail.id, Outcome.FAILED, error.what))
+    return envelopes, refused
 
 
 def _finish(engine: Engine, receipts: Sequence[Receipt], now: datetime) -> Drained:

@@ -157,7 +157,7 @@ def test_messages_differ_between_readers_only_in_their_slots(home: Home) -> None
 
 def _neutral(text: str) -> str:
     """Without tokens and the name."""
-    text = re.sub(r"(/(?:c|o|unsubscribe)/)[\w-]{30,}", r"\1TOKEN", text)
+    text = re.sub(r"(/(?:c|o|unsubscribe|preferences)/)[\w-]{30,}", r"\1TOKEN", text)
     return re.sub(r"Hello[^,<]*,", "Hello,", text)
 
 
@@ -171,8 +171,9 @@ def test_the_proof_holds_and_every_reader_can_be_asked_about(home: Home) -> None
     assert reader["deliveries"] == [{"issue": WEEK, "state": "submitted", "reason": ""}]
 
 
-def test_everybody_confirmed_by_mail_first(home: Home) -> None:
-    assert len(home.files("system")) == READERS
+def test_everybody_confirmed_by_mail_first_and_was_welcomed(home: Home) -> None:
+    kinds = [path.name.partition(".")[0] for path in home.files("system")]
+    assert {kind: kinds.count(kind) for kind in kinds} == {"confirm": READERS, "welcome": READERS}
 
 
 def test_sending_again_adds_no_message(home: Home) -> None:

@@ -23,7 +23,12 @@ pytestmark = pytest.mark.browser
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PHONE_WIDTH, DESK_WIDTH, HEIGHT = 375, 700, 812
-SLOTS = {Slot.DELIVERY: "A" * 40, Slot.UNSUBSCRIBE: "B" * 40, Slot.NAME: greeting("Priya")}
+SLOTS = {
+    Slot.DELIVERY: "A" * 40,
+    Slot.UNSUBSCRIBE: "B" * 40,
+    Slot.PREFERENCES: "C" * 40,
+    Slot.NAME: greeting("Priya"),
+}
 
 # Each run of text with its colour, and the nearest painted ground under it.
 TEXTS = """
@@ -162,7 +167,7 @@ def test_every_button_and_footer_link_is_tall_enough_for_a_thumb(
     heights = page.evaluate(
         "() => [...document.querySelectorAll('a')].map(e => e.getBoundingClientRect().height)"
     )
-    assert len(heights) == 7
+    assert len(heights) == 8
     assert min(heights) >= 44
 
 
@@ -199,7 +204,9 @@ def test_headings_descend_one_level_at_a_time(page: Page, mails: dict[str, str])
 def test_nobody_sees_the_preheader_and_its_text_is_there(page: Page, mails: dict[str, str]) -> None:
     page.set_content(mails["five"])
     preheader = page.locator("div > div").first
-    assert preheader.text_content() == "4 of 4 against 2 of 4, both free. Also: four more verdicts."
+    assert preheader.text_content() == (
+        "Over Claude Haiku Open Weights, 4 of 4 to 2 of 4, both free. Also: four more verdicts."
+    )
     assert not preheader.is_visible()
 
 

@@ -102,6 +102,8 @@ def paths(site: Site) -> list[str]:
         "/nothing-here",
         f"/confirm/{keyring.confirm(1, now)}",
         f"/unsubscribe/{keyring.unsubscribe(1, 1)}",
+        "/preferences",
+        f"/preferences/{keyring.preferences(1, 1)}",
         "/studio",
         "/studio/issues/2026-w48",
     ]

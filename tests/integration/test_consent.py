@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from newsletter.store.engine import session_on
 from subscribers import consent, suppression
 from subscribers.address import EmailAddress
-from subscribers.consent import Added, Confirmation, SignUp, SignUpMail, Unsubscription
+from subscribers.consent import Added, Changed, Confirmation, SignUp, SignUpMail, Unsubscription
 from subscribers.errors import AddressError, AudienceError
 from subscribers.models import (
     ConsentAction,
@@ -174,6 +174,51 @@ def test_leaving_is_idempotent_and_recorded_once(session: Session) -> None:
     found = consent.find(session, PAULA)
     assert found is not None
     assert found.unsubscribed_at == NOW + DAY
+
+
+def choose(session: Session, id_: int, act: str) -> Changed:
+    change = consent.pause if act == "pause" else consent.resume
+    return change(session, id_, source="page", network="192.0.2.77", now=NOW)
+
+
+def test_a_pause_is_recorded_once_and_ended_by_a_resume(session: Session) -> None:
+    add(session)
+    assert choose(session, 1, "resume") is Changed.UNCHANGED
+    assert [choose(session, 1, "pause") for _ in "ab"] == [Changed.CHANGED, Changed.UNCHANGED]
+    assert status(session) == "paused"
+    assert choose(session, 1, "resume") is Changed.CHANGED
+    assert status(session) == "active"
+    assert actions(session, 1) == ["added", "paused", "resumed"]
+    assert consent.consent_history(session, 1)[-1].network == "192.0.2.0/24"
+
+
+def test_a_paused_reader_leaves_like_any_other(session: Session) -> None:
+    add(session)
+    choose(session, 1, "pause")
+    assert leave(session, 1, NOW) is Unsubscription.UNSUBSCRIBED
+    assert actions(session, 1) == ["added", "paused", "unsubscribed"]
+
+
+@pytest.mark.parametrize("act", ["pause", "resume"])
+def test_only_who_is_on_the_list_has_a_choice(session: Session, act: str) -> None:
+    assert choose(session, 99, act) is Changed.NOT_ON_THE_LIST
+    id_ = sign_up(session).subscriber_id
+    assert choose(session, id_, act) is Changed.NOT_ON_THE_LIST
+    assert consent.set_name(session, id_, "Paula") is Changed.NOT_ON_THE_LIST
+    confirm(session, id_, NOW, NOW)
+    leave(session, id_, NOW)
+    assert choose(session, id_, act) is Changed.NOT_ON_THE_LIST
+    assert actions(session, id_) == ["signed_up", "confirmed", "unsubscribed"]
+
+
+def test_a_name_is_cleaned_and_leaves_no_record(session: Session) -> None:
+    add(session)
+    assert consent.set_name(session, 1, " Zoë \t O’Brien ") is Changed.CHANGED
+    assert consent.set_name(session, 1, "Zoë O’Brien") is Changed.UNCHANGED
+    assert consent.set_name(session, 1, "") is Changed.CHANGED
+    with pytest.raises(AddressError):
+        consent.set_name(session, 1, "=?utf-8?q?x?=")
+    assert actions(session, 1) == ["added"]
 
 
 @pytest.mark.parametrize("reason", [SuppressionReason.HARD_BOUNCE, SuppressionReason.MANUAL])

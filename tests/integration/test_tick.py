@@ -253,7 +253,7 @@ def test_on_both_nights_that_change_clocks_the_issue_goes_out_exactly_once(
     app = open_home(
         tmp_path / "home", timezone="Europe/Berlin", send_at=send_at, approval="automatic"
     )
-    store(at(app, night), finished("Left vs Right"))
+    store(at(app, night), replace(finished("Left vs Right"), prices_as_of=night.date()))
     readers(at(app, night), 2)
     sent_at = []
     for minute in range(0, 8 * 60, 10):

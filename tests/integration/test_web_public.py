@@ -141,7 +141,7 @@ def test_the_archive_is_the_mail_that_was_sent_but_for_the_slots(site: Served) -
 
 
 def _without_slots(html: str) -> str:
-    html = re.sub(r"/(c|o|unsubscribe)/[\w-]{20,}", r"/\1/TOKEN", html)
+    html = re.sub(r"/(c|o|unsubscribe|preferences)/[\w-]{20,}", r"/\1/TOKEN", html)
     return re.sub(r"Hello[^,]*,", "Hello,", html).replace("\r\n", "\n")
 
 

@@ -292,6 +292,13 @@ def issue_view(
 SYSTEM_FACTS: dict[str, dict[str, str]] = {
     "confirm": {},
     "already_subscribed": {},
+    "welcome": {
+        "next": "Tuesday 24 November 2026, 09:00 (UTC)",
+        "issue_url": "https://verdicts.example.com/issues/2026-w47",
+        "issue_subject": "Ship Draftline Pro over Papermill & Co.",
+    },
+    "preferences_link": {},
+    "goodbye": {},
     "approval_due": {
         "week": "2026-W48",
         "slot": "Tuesday 24 November 2026, 09:00 UTC",

@@ -25,7 +25,12 @@ from newsletter.rendering.slots import greeting, neutral, neutral_text
 from newsletter.rendering.view import Publication
 
 DATE = datetime(2026, 11, 24, 9, tzinfo=UTC)
-SLOTS = {"delivery": "AQcAAAAH-_abc", "unsubscribe": "-gcAAAAH-_def", "name": " Priya"}
+SLOTS = {
+    "delivery": "AQcAAAAH-_abc",
+    "unsubscribe": "-gcAAAAH-_def",
+    "preferences": "-gcAAAAH-_def",
+    "name": " Priya",
+}
 WAY_OUT = "https://verdicts.example.com/unsubscribe/-gcAAAAH-_def"
 ISSUE = Renderer().issue(views.issue_view())
 
@@ -113,7 +118,7 @@ def test_list_headers_are_never_encoded_words_however_long() -> None:
 
 
 def test_two_readers_messages_differ_in_their_slots_alone() -> None:
-    other = {"delivery": "AQother", "unsubscribe": "AgOther", "name": ""}
+    other = {"delivery": "AQother", "unsubscribe": "AgOther", "preferences": "AgOther", "name": ""}
     url = "https://verdicts.example.com/unsubscribe/AgOther"
     one = parsed(spliced(COMPILED))
     two = parsed(

@@ -30,6 +30,7 @@ def test_a_token_is_bound_to_its_purpose(subscriber: int) -> None:
     tokens = {
         "read_delivery": KEYRING.delivery(1, subscriber),
         "read_unsubscribe": KEYRING.unsubscribe(1, subscriber),
+        "read_preferences": KEYRING.preferences(1, subscriber),
         "read_form": KEYRING.form(NOW),
     }
     for reader, own in tokens.items():
@@ -50,7 +51,12 @@ def test_a_token_with_any_character_changed_is_refused(data: st.DataObject) -> N
 
 @given(st.text(max_size=80))
 def test_text_that_nobody_signed_is_refused_and_never_crashes(text: str) -> None:
-    for read in (KEYRING.read_delivery, KEYRING.read_unsubscribe, KEYRING.read_form):
+    for read in (
+        KEYRING.read_delivery,
+        KEYRING.read_unsubscribe,
+        KEYRING.read_preferences,
+        KEYRING.read_form,
+    ):
         with pytest.raises(TokenError):
             read(text)
 
