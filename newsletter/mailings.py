@@ -10,10 +10,11 @@ from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial.issues import IssueDetails, StoredRender
 from newsletter.errors import PermanentError, RefusedError
-from newsletter.providers.base import Envelope, Mailing
+from newsletter.providers.base import Content, Envelope, Mailing
 from newsletter.rendering import headers
-from newsletter.rendering.message import compile_message
-from newsletter.rendering.slots import PLACEHOLDER, Slot, greeting
+from newsletter.rendering.message import CompiledMessage, compile_message
+from newsletter.rendering.rendered import RenderedIssue
+from newsletter.rendering.slots import PLACEHOLDER, Slot, greeting, replacements
 from newsletter.rendering.view import SystemMailView
 from newsletter.tokens import Keyring
 from subscribers.address import EmailAddress
@@ -25,15 +26,16 @@ NO_ISSUE = 0  # the issue id in the links of a system mail
 
 def issue_mailing(app: App, issue: IssueDetails, render: StoredRender) -> Mailing:
     """The issue compiled once; a reader costs a splice. Its date is the instant it was frozen."""
+    rendered = render.as_rendered()
     compiled = compile_message(
-        render.as_rendered(),
+        rendered,
         app.publication,
         date=issue.frozen_at or app.clock(),
         week=issue.week,
         issue_id=issue.id,
         kind="weekly",
     )
-    return Mailing(folder=issue.week, splice=_splicer(app, compiled.splice))
+    return _mailing(app, issue.week, rendered, compiled)
 
 
 def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope]:
@@ -80,7 +82,7 @@ def system_mailing(app: App, kind: str, facts: Mapping[str, str], date: datetime
         SystemMailView(kind=kind, publication=app.publication, facts=shown)
     )
     compiled = compile_message(rendered, app.publication, date=date, kind=kind)
-    return Mailing(folder=system_mail.FOLDER, splice=_splicer(app, compiled.splice))
+    return _mailing(app, system_mail.FOLDER, rendered, compiled)
 
 
 def system_envelope(app: App, due: system_mail.Due) -> Envelope:
@@ -113,19 +115,32 @@ def _wire(address: str) -> str:
         raise PermanentError("the address has letters before the @ that need SMTPUTF8") from error
 
 
-def _splicer(app: App, splice: Callable[..., bytes]) -> Callable[[Envelope], bytes]:
+def _mailing(app: App, folder: str, rendered: RenderedIssue, compiled: CompiledMessage) -> Mailing:
     base = f"{app.publication.url}/unsubscribe/"
 
-    def joined(envelope: Envelope) -> bytes:
-        return splice(
+    def way_out(envelope: Envelope) -> str:
+        return base + envelope.slots.get(Slot.UNSUBSCRIBE, "")
+
+    def splice(envelope: Envelope) -> bytes:
+        return compiled.splice(
             address=envelope.address,
             name=envelope.name,
             message_id=envelope.message_id,
             slots=envelope.slots,
-            unsubscribe_url=base + envelope.slots.get(Slot.UNSUBSCRIBE, ""),
+            unsubscribe_url=way_out(envelope),
         )
 
-    return joined
+    content = Content(
+        sender=app.publication.sender,
+        reply_to=app.publication.reply_to,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        headers=compiled.shared,
+        tokens=lambda envelope: replacements(envelope.slots),
+        own_headers=lambda envelope: compiled.own_headers(way_out(envelope)),
+    )
+    return Mailing(folder, splice, content)
 
 
 def _sender_domain(app: App) -> str:

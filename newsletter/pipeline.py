@@ -233,21 +233,31 @@ def deliver(
     if issue.state is not IssueState.SENDING:
         return ""
     _write_links(app, issue_id, stored)
-    progress = sender.deliver_issue(
-        app.engine,
-        issue_id,
-        provider=app.provider,
-        mailing=mailings.issue_mailing(app, issue, stored),
-        envelope_for=mailings.envelope_maker(app, issue),
-        clock=app.clock,
-        owner=Owner.current(),
-        on_progress=on_progress,
-        should_stop=should_stop,
-    )
+    try:
+        progress = sender.deliver_issue(
+            app.engine,
+            issue_id,
+            provider=app.provider,
+            mailing=mailings.issue_mailing(app, issue, stored),
+            envelope_for=mailings.envelope_maker(app, issue),
+            clock=app.clock,
+            owner=Owner.current(),
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+    except RefusedError:
+        if _is_done(app, issue_id):  # another sender ended it between our look and our check
+            return ""
+        raise
     with app.session() as session:
         if proof.prove(session, issue_id).complete:
             planning.finish(session, issue_id, now=app.clock())
     return progress.stopped
+
+
+def _is_done(app: App, issue_id: int) -> bool:
+    with app.session(readonly=True) as session:
+        return issues.details(session, issue_id).state is IssueState.DONE
 
 
 def prove(app: App, ref: str) -> proof.Proof:

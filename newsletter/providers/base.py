@@ -58,11 +58,32 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """A mailing for providers that join mail and reader themselves, by replacing tokens.
+
+    sender, reply_to: mailboxes as in a header; reply_to may be "". html, text: with the slots'
+    tokens in them, which differ between the two. headers: the same for every reader.
+    tokens: what each token of html and text becomes for one reader, escaped for its part.
+    own_headers: one reader's headers, such as List-Unsubscribe.
+    """
+
+    sender: str
+    reply_to: str
+    subject: str
+    html: str
+    text: str
+    headers: Mapping[str, str]
+    tokens: Callable[[Envelope], Mapping[str, str]]
+    own_headers: Callable[[Envelope], Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Mailing:
     """A compiled issue or system mail; `folder` is its place in an outbox: `2026-W48`, `system`."""
 
     folder: str
     splice: Callable[[Envelope], bytes]  # a whole RFC 5322 message, CRLF lines
+    content: Content
 
 
 class Provider(Protocol):

@@ -27,6 +27,7 @@ from newsletter.rendering.view import Publication
 
 _SAMPLE_SLOTS: Mapping[str, str] = dict.fromkeys(Slot, "sample")
 _PER_READER = ("To", "Message-ID", "List-Unsubscribe")
+FOLD = ",\r\n "  # between the entries of a header, never inside one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +45,22 @@ class CompiledMessage:
 
     pieces: the whole message; the first is a reader's own header lines, those named by `fills`
     are a reader's values. way_out: the mailto entry of List-Unsubscribe, or "". is_list: whether
-    the mail belongs to the list (an issue) at all.
+    the mail belongs to the list (an issue) at all. shared: the headers beyond the usual ones, by
+    name and unfolded, for a provider that writes the message itself.
     """
 
     pieces: tuple[bytes, ...]
     fills: tuple[Fill, ...]
     way_out: str
     is_list: bool
+    shared: Mapping[str, str]
+
+    def own_headers(self, unsubscribe_url: str) -> dict[str, str]:
+        """One reader's headers beyond the usual ones, unfolded."""
+        if not self.is_list:
+            return {}
+        url = _token(unsubscribe_url, "unsubscribe URL")
+        return {"List-Unsubscribe": f"<{url}>{self.way_out}"}
 
     def splice(
         self,
@@ -82,9 +92,8 @@ class CompiledMessage:
     def _own_lines(self, address: str, name: str, message_id: str, unsubscribe_url: str) -> bytes:
         to = headers.mailbox(name, headers.wire_address(address))
         own = f"To: {to}\r\nMessage-ID: <{_token(message_id, 'Message-ID')}>\r\n"
-        if self.is_list:
-            url = _token(unsubscribe_url, "unsubscribe URL")
-            own += f"List-Unsubscribe: <{url}>{self.way_out}\r\n"
+        for header, value in self.own_headers(unsubscribe_url).items():
+            own += f"{header}: {value.replace(', ', FOLD)}\r\n"
         return own.encode("ascii")
 
 
@@ -114,9 +123,10 @@ def compile_message(
     if publication.reply_to:
         lines.append(headers.reply_to_line(publication))
     if issue_id is not None and week is not None:
-        lines += _list_lines(publication, issue_id=issue_id, week=week, kind=kind)
+        extra = _list_lines(publication, issue_id=issue_id, week=week, kind=kind)
     else:
-        lines.append(headers.literal("Auto-Submitted", "auto-generated"))
+        extra = [headers.literal("Auto-Submitted", "auto-generated")]
+    lines += extra
     lines.append(
         headers.literal("Content-Type", f'multipart/alternative;\r\n boundary="{boundary}"'),
     )
@@ -130,11 +140,17 @@ def compile_message(
     compiled = CompiledMessage(
         pieces=pieces,
         fills=fills,
-        way_out=f",\r\n <{mailto}?subject=unsubscribe>" if mailto else "",
+        way_out=f", <{mailto}?subject=unsubscribe>" if mailto else "",
         is_list=is_list,
+        shared=dict(map(_unfolded, extra)),
     )
     _prove(compiled, rendered, lines)
     return compiled
+
+
+def _unfolded(line: bytes) -> tuple[str, str]:
+    name, _, value = line.decode("ascii").partition(":")
+    return name, " ".join(value.split())
 
 
 def _list_lines(

@@ -66,6 +66,13 @@ def escape_text(value: str) -> str:
     return _CONTROLS.sub(" ", value)
 
 
+def replacements(values: Mapping[str, str]) -> dict[str, str]:
+    """What each placeholder becomes for one reader, in HTML and in text, for plain replacing."""
+    html_part = {HTML_PLACEHOLDERS[Slot(slot)]: escape_html(v) for slot, v in values.items()}
+    text_part = {TEXT_PLACEHOLDERS[Slot(slot)]: escape_text(v) for slot, v in values.items()}
+    return html_part | text_part
+
+
 def neutral(rendered_html: str, values: Mapping[str, str]) -> str:
     """The same HTML with the given values, escaped: for the archive and for previews.
 

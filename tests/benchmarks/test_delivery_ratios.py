@@ -18,7 +18,7 @@ from sqlmodel import Session
 from newsletter.delivery import ledger, proof
 from newsletter.delivery.owner import Owner
 from newsletter.delivery.sender import deliver_issue
-from newsletter.providers.base import Envelope, Mailing
+from newsletter.providers.base import Content, Envelope, Mailing
 from newsletter.providers.outbox import Outbox
 from newsletter.store.engine import open_engine, session_on, upgrade
 from newsletter.store.models import Delivery, Issue
@@ -37,6 +37,18 @@ def engine(tmp_path: Path) -> Engine:
     engine = open_engine(f"sqlite:///{tmp_path / 'newsletter.db'}")
     upgrade(engine)
     return engine
+
+
+CONTENT = Content(
+    sender="Verdicts <news@example.com>",
+    reply_to="",
+    subject="A subject",
+    html="<p>Hello</p>",
+    text="Hello",
+    headers={},
+    tokens=lambda envelope: {},
+    own_headers=lambda envelope: {},
+)
 
 
 def planned_issue(engine: Engine, week: str, readers: int) -> int:
@@ -131,7 +143,7 @@ def test_freezing_and_sending_to_the_outbox_beside_the_naive_way(
         engine,
         ours,
         provider=Outbox(tmp_path / "outbox"),
-        mailing=Mailing("2026-W48", splice),
+        mailing=Mailing("2026-W48", splice, CONTENT),
         envelope_for=envelope_for,
         clock=lambda: NOW,
         owner=Owner.current(),

@@ -17,7 +17,15 @@ from newsletter.delivery.ledger import Frozen
 from newsletter.delivery.owner import Owner
 from newsletter.delivery.proof import Proof
 from newsletter.delivery.sender import Progress, deliver_issue
-from newsletter.providers.base import Envelope, Evidence, Mailing, Outcome, Provider, Receipt
+from newsletter.providers.base import (
+    Content,
+    Envelope,
+    Evidence,
+    Mailing,
+    Outcome,
+    Provider,
+    Receipt,
+)
 from newsletter.store.engine import session_on
 from newsletter.store.models import Issue
 from subscribers.audience import Reader
@@ -26,6 +34,16 @@ from subscribers.models import Subscriber, Suppression
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 LEASE = timedelta(minutes=5)
 FOLDER = "2026-W48"
+CONTENT = Content(
+    sender="Verdicts <news@example.com>",
+    reply_to="",
+    subject="A subject",
+    html="<p>Hello</p>",
+    text="Hello",
+    headers={},
+    tokens=lambda envelope: {},
+    own_headers=lambda envelope: {},
+)
 BODY = b"x" * 70 + b"\r\n"
 
 # An owner on a machine we know nothing of, so only its lease speaks for it.
@@ -127,7 +145,7 @@ def splice(envelope: Envelope) -> bytes:
 
 
 def mailing(make: Callable[[Envelope], bytes] = splice) -> Mailing:
-    return Mailing(folder=FOLDER, splice=make)
+    return Mailing(FOLDER, make, CONTENT)
 
 
 def deliver(engine: Engine, issue_id: int, provider: Provider, **others: Any) -> Progress:

@@ -108,7 +108,7 @@ def test_no_message_id_reaches_out_of_its_folder(
 @pytest.mark.parametrize("folder", ["../up", "a/b", "", ".", "/tmp"])
 def test_a_folder_that_is_no_safe_name_is_refused(tmp_path: Path, folder: str) -> None:
     with pytest.raises(TransientError, match="cannot be a folder of the outbox"):
-        Outbox(tmp_path).submit(Mailing(folder, postroom.splice), envelopes(1))
+        Outbox(tmp_path).submit(Mailing(folder, postroom.splice, postroom.CONTENT), envelopes(1))
     assert list(tmp_path.iterdir()) == []
 
 
