@@ -11,32 +11,25 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from newsletter import mailings
+from newsletter import mailings, renders
 from newsletter.app import App
 from newsletter.delivery import ledger, proof, sender
 from newsletter.delivery.owner import Owner
 from newsletter.editorial import (
     approvals,
-    changes,
     content,
     issues,
     library,
     planning,
-    rebuilds,
     slots,
 )
 from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.issues import IssueDetails
 from newsletter.editorial.planning import Changes
-from newsletter.editorial.rebuilds import Rebuilt
-from newsletter.editorial.views import comparison_view
 from newsletter.errors import ApprovalError, RefusedError
-from newsletter.rendering import examination, snapshot
-from newsletter.rendering.view import IssueView
 from newsletter.store.states import IssueState
 from newsletter.tracking import links
 from newsletter.weeks import IssueWeek
-from subscribers.audience import Reader
 
 
 def never() -> bool:
@@ -80,7 +73,7 @@ def take_into_store(
             because = f"new revision of {', '.join(outcome.changed)}"
             for issue in issues.in_states(session, issues.OPEN):
                 planning.take_new_revisions(session, issue.id)
-                _render(app, session, issue.id, because=because)
+                renders.keep(app, session, issue.id, because=because)
         return outcome
 
 
@@ -107,7 +100,7 @@ def edit(app: App, ref: str, changes: Changes) -> IssueDetails:
         issue = issues.find(session, ref)
         planning.apply(session, issue.id, changes)
         _choose_again(app, session, issue)
-        _render(app, session, issue.id, because="edited")
+        renders.keep(app, session, issue.id, because="edited")
         return issues.details(session, issue.id)
 
 
@@ -116,24 +109,10 @@ def render(app: App, ref: str) -> IssueDetails:
     with app.session() as session:
         issue = issues.find(session, ref)
         if issue.state in issues.OPEN:
-            _render(app, session, issue.id, because="templates or settings changed", twice=True)
+            renders.keep(
+                app, session, issue.id, because="templates or settings changed", twice=True
+            )
         return issues.details(session, issue.id)
-
-
-def rebuild(app: App, ref: str) -> Rebuilt:
-    """Renders an issue from its snapshot, with the templates and libraries of now; keeps nothing.
-
-    Raises RefusedError where the snapshot is damaged, or of another version of the views.
-    """
-    with app.session(readonly=True) as session:
-        issue = issues.find(session, ref)
-        return rebuilds.rebuild(
-            app.renderer,
-            issue,
-            issues.rendered(session, issue.id),
-            today=issue_view(app, session, issue.id),
-            newest=issues.newest_revisions(session, issue.id),
-        )
 
 
 def approve(app: App, ref: str, *, by: str) -> IssueDetails:
@@ -142,7 +121,7 @@ def approve(app: App, ref: str, *, by: str) -> IssueDetails:
         issue = issues.find(session, ref)
         # Committed even when approval is refused: the editor shall see what changed.
         because = "templates or settings changed"
-        changed = _render(app, session, issue.id, because=because, twice=True)
+        changed = renders.keep(app, session, issue.id, because=because, twice=True)
     if changed:
         raise ApprovalError(
             f"issue {issue.week} renders differently from what was last shown",
@@ -150,18 +129,7 @@ def approve(app: App, ref: str, *, by: str) -> IssueDetails:
         )
     with app.session() as session:
         approvals.grant(session, issue.id, sha256=issue.sha256, by=by, now=app.clock())
-        _refuse_what_is_no_message(app, session, issue)
-        return issues.details(session, issue.id)
-
-
-def cancel(app: App, ref: str, *, by: str) -> IssueDetails:
-    """Ends the issue; what is already out stays out, the rest is never sent."""
-    with app.session() as session:
-        issue = issues.find(session, ref)
-        planning.set_state(
-            session, issue.id, IssueState.CANCELLED, reason=f"cancelled by {by.strip()}"
-        )
-        approvals.void(session, issue.id, reason="the issue was cancelled", now=app.clock())
+        renders.refuse_what_is_no_message(app, session, issue)
         return issues.details(session, issue.id)
 
 
@@ -194,7 +162,7 @@ def rehearse_freeze(app: App, ref: str) -> proof.Proof:
         issue = issues.find(session, ref)
         if not issue.frozen:
             _refuse_unapproved(app, session, issue)
-            _refuse_what_is_no_message(app, session, issue)
+            renders.refuse_what_is_no_message(app, session, issue)
             planning.start_sending(session, issue.id)
             ledger.freeze(session, issue_id=issue.id, now=app.clock())
         account = proof.prove(session, issue.id)
@@ -204,10 +172,11 @@ def rehearse_freeze(app: App, ref: str) -> proof.Proof:
 
 def freeze(app: App, issue: IssueDetails) -> None:
     """Audience, links, slot and state in one transaction: all of it, or nothing."""
+    _ = app.sending_provider  # refuses before anything is frozen
     try:
         with app.session() as session:
             _refuse_unapproved(app, session, issue)
-            _refuse_what_is_no_message(app, session, issue)
+            renders.refuse_what_is_no_message(app, session, issue)
             _freeze(app, session, issue)
     except ApprovalError as error:
         with app.session() as session:
@@ -230,6 +199,11 @@ def deliver(
     with app.session(readonly=True) as session:
         issue = issues.details(session, issue_id)
         stored = issues.rendered(session, issue_id)
+    if issue.state is IssueState.PAUSED:
+        raise RefusedError(
+            f"issue {issue.week} is paused: {issue.reason}",
+            hint=f"run `newsletter issue resume {issue.week}`, then send it",
+        )
     if issue.state is not IssueState.SENDING:
         return ""
     _write_links(app, issue_id, stored)
@@ -237,7 +211,7 @@ def deliver(
         progress = sender.deliver_issue(
             app.engine,
             issue_id,
-            provider=app.provider,
+            provider=app.sending_provider,
             mailing=mailings.issue_mailing(app, issue, stored),
             envelope_for=mailings.envelope_maker(app, issue),
             clock=app.clock,
@@ -250,7 +224,9 @@ def deliver(
             return ""
         raise
     with app.session() as session:
-        if proof.prove(session, issue_id).complete:
+        if issues.details(session, issue_id).state is IssueState.CANCELLED:
+            ledger.withdraw(session, issue_id, reason=ledger.CANCELLED, now=app.clock())
+        elif proof.prove(session, issue_id).complete:
             planning.finish(session, issue_id, now=app.clock())
     return progress.stopped
 
@@ -264,13 +240,6 @@ def prove(app: App, ref: str) -> proof.Proof:
     """The account of everyone in the issue's audience."""
     with app.session(readonly=True) as session:
         return proof.prove(session, issues.find(session, ref).id)
-
-
-def sample_message(app: App, issue: IssueDetails, render: issues.StoredRender) -> bytes:
-    """The render as one invented reader would get it: RFC 5322 bytes."""
-    reader = Reader(id=mailings.NOBODY, address="reader@example.com", name="Sam Reader")
-    mailing = mailings.issue_mailing(app, issue, render)
-    return mailing.splice(mailings.envelope_maker(app, issue)(reader))
 
 
 def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
@@ -287,7 +256,7 @@ def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
 
 def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
     """Raises ApprovalError unless what the issue renders to now is what was approved."""
-    fresh = app.renderer.issue(issue_view(app, session, issue.id), checked=False)
+    fresh = app.renderer.issue(renders.issue_view(app, session, issue.id), checked=False)
     reason = approvals.why_void(session, issue.id, fresh.sha256)
     if reason:
         raise ApprovalError(
@@ -296,11 +265,6 @@ def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
             f"`newsletter issue approve {issue.week}`",
             reason=reason,
         )
-
-
-def _refuse_what_is_no_message(app: App, session: Session, issue: IssueDetails) -> None:
-    """Raises RefusedError where no mail can be made of the render: frozen, it could go nowhere."""
-    mailings.issue_mailing(app, issue, issues.rendered(session, issue.id))
 
 
 def _plan(app: App, session: Session, week: IssueWeek, *, samples: bool) -> int | None:
@@ -317,7 +281,7 @@ def _plan(app: App, session: Session, week: IssueWeek, *, samples: bool) -> int 
     issue_id = planning.create(
         session, week, slot_at=slot_at, choices=choices, samples=samples, now=now
     )
-    _render(app, session, issue_id, because="")
+    renders.keep(app, session, issue_id, because="")
     return issue_id
 
 
@@ -335,53 +299,6 @@ def _choose_again(app: App, session: Session, issue: IssueDetails) -> None:
             hint=f"keep one comparison, or `newsletter issue cancel {issue.week}`",
         )
     planning.choose_again(session, issue.id, choices)
-
-
-def _render(
-    app: App, session: Session, issue_id: int, *, because: str, twice: bool = False
-) -> bool:
-    """Renders and keeps the result; new bytes void the approval. True when the bytes changed.
-
-    twice: look whether a second render gives the same, for whoever is about to decide.
-    """
-    view = issue_view(app, session, issue_id)
-    fresh = app.renderer.issue(view)
-    fresh = examination.attributed(app.renderer, view, fresh)
-    if twice:
-        fresh = examination.proven(app.renderer, view, fresh)
-    inputs = snapshot.take(view, fresh, dict(issues.revisions(session, issue_id))).to_dict()
-    changed = planning.keep_render(session, issue_id, fresh, inputs=inputs, now=app.clock())
-    if changed and approvals.void(session, issue_id, reason=because, now=app.clock()):
-        planning.back_to_planned(session, issue_id)
-    return changed
-
-
-def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
-    """What the templates see of an issue, from the revisions it is bound to."""
-    issue = issues.row(session, issue_id)
-    return IssueView(
-        id=issue_id,
-        week=issue.week,
-        slug=issue.week.lower(),
-        day=issue.slot_at.astimezone(app.slot.zone).date(),
-        publication=app.publication,
-        comparisons=tuple(
-            comparison_view(
-                library.load_revision(session, slug, number), public_url=app.publication.url
-            )
-            for slug, number in issues.revisions(session, issue_id)
-        ),
-        archive_url=f"{app.publication.url}/issues/{issue.week.lower()}",
-        subject=issue.subject,
-        preheader=issue.preheader,
-        intro=issue.intro,
-        changes=changes.changes_since(
-            session,
-            issue_id,
-            public_url=app.publication.url,
-            day_of=lambda instant: instant.astimezone(app.slot.zone).date(),
-        ),
-    )
 
 
 def _write_links(app: App, issue_id: int, stored: issues.StoredRender) -> None:

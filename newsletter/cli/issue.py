@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -129,13 +130,13 @@ def rebuild(
     as_json: AsJson = False,
 ) -> None:
     """Render an issue from its snapshot: the same bytes, or what differs."""
-    from newsletter import pipeline
+    from newsletter import renders
     from newsletter.cli.issue_files import write_rebuilt
 
     if not verify and out is None:
         raise typer.BadParameter("give --verify to compare, --out DIR to keep, or both")
     app = open_app()
-    rebuilt = pipeline.rebuild(app, issue)
+    rebuilt = renders.rebuild(app, issue)
     files = [] if out is None else write_rebuilt(app, rebuilt, out)
     if as_json:
         print_json({**views.rebuilt_as_dict(rebuilt), "files": files})
@@ -188,10 +189,56 @@ def approve(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
 @program.command()
 def cancel(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
     """End an issue: what is out stays out, the rest is never sent."""
-    from newsletter import pipeline
+    from newsletter import control
 
-    cancelled = pipeline.cancel(open_app(), issue, by=by or getpass.getuser())
+    cancelled = control.cancel(open_app(), issue, by=by or getpass.getuser())
     _print_one_line(cancelled, "cancelled", as_json=as_json)
+
+
+@program.command()
+def pause(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
+    """Stop a send that is under way; what is on the wire is finished, the rest waits."""
+    from newsletter import control
+
+    _print_one_line(
+        control.pause(open_app(), issue, by=by or getpass.getuser()), "paused", as_json=as_json
+    )
+
+
+@program.command()
+def resume(issue: IssueRef, as_json: AsJson = False) -> None:
+    """Let a paused issue go out again, at the next tick or with `issue send`."""
+    from newsletter import control
+
+    _print_one_line(control.resume(open_app(), issue), "goes on", as_json=as_json)
+
+
+@program.command()
+def settle(
+    issue: IssueRef,
+    addresses: Annotated[
+        list[str] | None, typer.Argument(help="Only these readers; else all uncertain ones.")
+    ] = None,
+    taken: Annotated[
+        bool | None, typer.Option("--taken/--not-taken", help="They got it, or they did not.")
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of deliveries without an answer; without a word, list them."""
+    from newsletter import control
+
+    if taken is None:
+        views.print_held(control.held(open_app(), issue), as_json=as_json)
+        return
+    settled = control.settle(
+        open_app(), issue, taken=taken, addresses=addresses or (), dry_run=dry_run
+    )
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(settled)})
+    else:
+        said = "would be" if dry_run else "are"
+        say(f"{settled.submitted} {said} submitted, {settled.planned} {said} planned again")
 
 
 @program.command()
@@ -213,9 +260,11 @@ def send(issue: IssueRef, dry_run: DryRun = False, as_json: AsJson = False) -> N
         say(f"stopped; `newsletter issue send {sent.issue.week}` goes on")
         raise typer.Exit(stop.exit_status)
     if sent.stopped and not account["complete"]:
+        reason, _, hint = sent.stopped.partition("\n  next: ")
+        goes_on = f"`newsletter issue send {sent.issue.week}` goes on"
         raise TransientError(
-            f"issue {sent.issue.week} is not finished: {sent.stopped}",
-            hint=f"once that is settled, `newsletter issue send {sent.issue.week}` goes on",
+            f"issue {sent.issue.week} is not finished: {reason}",
+            hint=f"{hint}; then {goes_on}" if hint else f"once that is settled, {goes_on}",
         )
     raise typer.Exit(0 if account["holds"] else 1)
 

@@ -31,14 +31,14 @@ def write_rebuilt(app: App, rebuilt: Rebuilt, folder: Path) -> list[Path]:
 
 
 def _write(app: App, issue: IssueDetails, render: StoredRender, folder: Path) -> list[Path]:
-    from newsletter import pipeline
+    from newsletter import renders
 
     files = {
         "issue.html": render.html.encode(),
         "issue.txt": render.text.encode(),
         "issue.mjml": render.mjml.encode(),
         "issue.json": _facts(render),
-        "sample.eml": pipeline.sample_message(app, issue, render),
+        "sample.eml": renders.sample_message(app, issue, render),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)

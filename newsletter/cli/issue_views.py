@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from newsletter.cli.screen import counted, print_facts, print_table, say, when
+from newsletter.cli.screen import counted, print_facts, print_json, print_table, say, when
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from newsletter.app import App
+    from newsletter.delivery.ledger import Held
     from newsletter.editorial.issues import IssueDetails
     from newsletter.editorial.rebuilds import Rebuilt
 
@@ -156,6 +157,15 @@ def print_proof(account: Mapping[str, Any]) -> None:
                 say(f"  {'':<{width}}  {excluded:>9,}  {reason}")
     say(f"  twice {account['duplicates']}, unexplained {account['unexplained']}")
     say("  " + verdict(account))
+
+
+def print_held(held: Sequence[Held], *, as_json: bool) -> None:
+    """Deliveries without an answer, which wait for a word."""
+    if as_json:
+        print_json([asdict(one) for one in held])
+        return
+    say(f"{counted(len(held), 'uncertain delivery', 'uncertain deliveries')}")
+    print_table(("reader", "reason"), [(one.address, one.reason) for one in held])
 
 
 def verdict(account: Mapping[str, Any]) -> str:

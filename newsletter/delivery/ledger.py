@@ -30,6 +30,7 @@ from newsletter.store.states import (
 )
 from subscribers import audience
 
+CANCELLED = "issue cancelled"  # why nobody else gets it
 BATCH_SIZE = 1_000
 
 _SETTLED_AS = {
@@ -85,6 +86,15 @@ class Settled:
     submitted: int
     planned: int
     held: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A delivery that was attempted and never answered for: never sent again by itself."""
+
+    subscriber_id: int
+    address: str
+    reason: str
 
 
 def freeze(
@@ -293,6 +303,16 @@ def _settle(
         if decided is evidence
     ]
     return _changed(session, sql.SETTLE, rows) if rows else 0
+
+
+def withdraw(session: Session, issue_id: int, *, reason: str, now: datetime) -> int:
+    """Excludes whoever is still planned, for `reason`; how many. What is on the wire stays."""
+    return _changed(session, sql.WITHDRAW, {"issue_id": issue_id, "reason": reason, "now": now})
+
+
+def uncertain(session: Session, issue_id: int) -> list[Held]:
+    """The deliveries an operator may have to settle, by subscriber id."""
+    return [Held(*row) for row in session.execute(sql.UNCERTAIN, {"issue_id": issue_id})]
 
 
 def check_sending(session: Session, issue_id: int) -> None:

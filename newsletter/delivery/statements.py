@@ -184,3 +184,22 @@ COUNT_OPEN = text(
         AND delivery.state IN ('planned', 'attempting')
     """
 )
+
+# The issue's planned rows, through its part of delivery's primary key.
+WITHDRAW = _timed(
+    """
+    UPDATE delivery SET state = 'excluded', reason = :reason, changed_at = :now
+    WHERE issue_id = :issue_id AND state = 'planned'
+    """,
+    "now",
+)
+
+# The same part of the primary key; few rows, or somebody has worse troubles than a scan.
+UNCERTAIN = text(
+    """
+    SELECT delivery.subscriber_id, subscriber.address, delivery.reason
+    FROM delivery JOIN subscriber ON subscriber.id = delivery.subscriber_id
+    WHERE delivery.issue_id = :issue_id AND delivery.state = 'uncertain'
+    ORDER BY delivery.subscriber_id
+    """
+)

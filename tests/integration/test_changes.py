@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from publication import at, finished, open_home, readers, store
 
-from newsletter import pipeline
+from newsletter import pipeline, renders
 from newsletter.app import App
 from newsletter.editorial import changes, issues, library
 from newsletter.editorial.content_model import Comparison, Correction, Take, Tool
@@ -62,7 +62,7 @@ def planned(app: App, week: IssueWeek, title: str) -> None:
 
 def told(app: App, week: IssueWeek) -> tuple[ChangeView, ...]:
     with app.session(readonly=True) as session:
-        return pipeline.issue_view(app, session, issues.find(session, str(week)).id).changes
+        return renders.issue_view(app, session, issues.find(session, str(week)).id).changes
 
 
 def text_of(app: App, week: IssueWeek) -> str:

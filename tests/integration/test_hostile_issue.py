@@ -15,7 +15,7 @@ import pytest
 from publication import MONDAY, SLOT, WEEK, at, finished, open_home, outbox, readers, store
 from sqlmodel import select
 
-from newsletter import pipeline
+from newsletter import pipeline, renders
 from newsletter import readers as desk
 from newsletter.app import App
 from newsletter.editorial import approvals, issues
@@ -101,7 +101,7 @@ def test_hostile_words_of_an_editor_reach_the_reader_to_the_letter(
     with desk_app.session(readonly=True) as session:
         issue = issues.find(session, WEEK)
         stored = issues.rendered(session, issue.id)
-    message = _parsed(pipeline.sample_message(desk_app, issue, stored))
+    message = _parsed(renders.sample_message(desk_app, issue, stored))
     assert message["Subject"] == words
     assert not message["Bcc"]
     text, html = (part.get_content() for part in message.iter_parts())

@@ -20,7 +20,7 @@ from publication import (
     store,
 )
 
-from newsletter import pipeline
+from newsletter import control, pipeline
 from newsletter import readers as desk
 from newsletter.app import App
 from newsletter.editorial.content_model import Comparison
@@ -234,13 +234,13 @@ def test_a_frozen_issue_can_no_longer_be_edited_or_approved(app: App) -> None:
     with pytest.raises(RefusedError):
         pipeline.approve(app, WEEK, by="the editor")
     with pytest.raises(RefusedError):
-        pipeline.cancel(app, WEEK, by="the editor")
+        control.cancel(app, WEEK, by="the editor")
 
 
 def test_a_cancelled_issue_is_never_sent_and_frees_its_comparisons(app: App) -> None:
     store(app, finished("Left vs Right"))
     planned_and_approved(app)
-    pipeline.cancel(app, WEEK, by="the editor")
+    control.cancel(app, WEEK, by="the editor")
     with pytest.raises(RefusedError):
         pipeline.send(app, WEEK)
     assert pipeline.plan(app).items == ("left-vs-right",)

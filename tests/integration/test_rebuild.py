@@ -11,7 +11,7 @@ import pytest
 from publication import WEEK, finished, open_home, planned_and_approved, readers, store
 from sqlalchemy import text
 
-from newsletter import pipeline
+from newsletter import pipeline, renders
 from newsletter.app import App
 from newsletter.bundled import bundled
 from newsletter.editorial.planning import Changes
@@ -46,7 +46,7 @@ def own_template(app: App, name: str, text: str) -> App:
 
 
 def test_a_sent_issue_rebuilds_to_the_bytes_that_went_out(sent: App) -> None:
-    rebuilt = pipeline.rebuild(sent, WEEK)
+    rebuilt = renders.rebuild(sent, WEEK)
     assert rebuilt.holds
     assert rebuilt.sha256 == rebuilt.stored_sha256 == rebuilt.issue.sha256
     assert (rebuilt.differences, rebuilt.moved_on) == ((), ())
@@ -55,7 +55,7 @@ def test_a_sent_issue_rebuilds_to_the_bytes_that_went_out(sent: App) -> None:
 def test_a_changed_template_is_named(sent: App) -> None:
     ours = (bundled("templates") / "email" / "weekly" / "body.txt").read_text()
     changed = own_template(sent, "weekly/body.txt", f"Ours.\n{ours}")
-    rebuilt = pipeline.rebuild(changed, WEEK)
+    rebuilt = renders.rebuild(changed, WEEK)
     assert not rebuilt.holds
     assert rebuilt.differences == (
         "template weekly/body.txt was the bundled one and is the publication's own now",
@@ -69,14 +69,14 @@ def test_a_library_of_another_version_is_named_even_without_effect(
     monkeypatch.setattr(
         metadata, "version", lambda name: "9.9" if name == "premailer" else installed(name)
     )
-    rebuilt = pipeline.rebuild(sent, WEEK)
+    rebuilt = renders.rebuild(sent, WEEK)
     assert rebuilt.holds
     assert rebuilt.differences == (f"premailer {installed('premailer')} -> 9.9",)
 
 
 def test_a_new_revision_is_named_and_the_old_one_rebuilt(sent: App) -> None:
     store(sent, replace(finished(TITLE), verdict="Put right after it went out."))
-    rebuilt = pipeline.rebuild(sent, WEEK)
+    rebuilt = renders.rebuild(sent, WEEK)
     assert rebuilt.holds
     assert f"comparison {SLUG}: revision 1 -> 2" in rebuilt.moved_on
     assert "Put right" not in rebuilt.render.html
@@ -84,7 +84,7 @@ def test_a_new_revision_is_named_and_the_old_one_rebuilt(sent: App) -> None:
 
 def test_a_setting_changed_since_is_named_and_the_old_one_rebuilt(sent: App) -> None:
     moved = replace(sent, publication=replace(sent.publication, postal_address="2 Other Street"))
-    rebuilt = pipeline.rebuild(moved, WEEK)
+    rebuilt = renders.rebuild(moved, WEEK)
     assert rebuilt.holds
     assert rebuilt.moved_on == ("publication.postal_address is different now",)
 
@@ -97,7 +97,7 @@ def test_where_no_input_differs_chance_is_named(sent: App, tmp_path: Path) -> No
     )
     store(dice, finished(TITLE))
     pipeline.plan(dice)
-    rebuilt = pipeline.rebuild(dice, WEEK)
+    rebuilt = renders.rebuild(dice, WEEK)
     assert not rebuilt.holds
     assert rebuilt.differences == ("no input differs: rendering itself is not deterministic",)
 
@@ -116,13 +116,13 @@ def test_an_issue_that_plays_dice_cannot_be_approved(app: App) -> None:
 def test_a_damaged_snapshot_and_damaged_bytes_are_told_apart(sent: App) -> None:
     with sent.session() as session:
         session.exec(text("UPDATE rendered SET html = html || '<!-- -->'"))  # type: ignore[call-overload] # plain SQL on purpose
-    rebuilt = pipeline.rebuild(sent, WEEK)
+    rebuilt = renders.rebuild(sent, WEEK)
     assert not rebuilt.holds
     assert rebuilt.differences == ("the stored bytes are not those of the stored hash",)
     with sent.session() as session:
         session.exec(text("UPDATE rendered SET inputs = replace(inputs, 'Left Tool', 'Loft Tool')"))  # type: ignore[call-overload] # plain SQL on purpose
     with pytest.raises(RefusedError, match="damaged"):
-        pipeline.rebuild(sent, WEEK)
+        renders.rebuild(sent, WEEK)
 
 
 def test_every_new_render_keeps_the_snapshot_of_its_own(app: App) -> None:
@@ -133,7 +133,7 @@ def test_every_new_render_keeps_the_snapshot_of_its_own(app: App) -> None:
         rows = session.exec(text("SELECT sha256, inputs FROM rendered ORDER BY id")).all()  # type: ignore[call-overload] # plain SQL on purpose
     subjects = [json.loads(inputs)["view"]["subject"] for _sha256, inputs in rows]
     assert subjects == [None, "An editor's subject"]
-    assert pipeline.rebuild(app, WEEK).holds
+    assert renders.rebuild(app, WEEK).holds
 
 
 def test_the_publications_own_templates_are_listed_with_the_issue(app: App) -> None:

@@ -1,0 +1,91 @@
+"""An issue's renders: what the templates see of it, kept with what it came from, made again.
+
+The functions with a session work in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from sqlmodel import Session
+
+from newsletter import mailings
+from newsletter.app import App
+from newsletter.editorial import approvals, changes, issues, library, planning, rebuilds
+from newsletter.editorial.issues import IssueDetails
+from newsletter.editorial.rebuilds import Rebuilt
+from newsletter.editorial.views import comparison_view
+from newsletter.rendering import examination, snapshot
+from newsletter.rendering.view import IssueView
+from subscribers.audience import Reader
+
+
+def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
+    """What the templates see of an issue, from the revisions it is bound to."""
+    issue = issues.row(session, issue_id)
+    return IssueView(
+        id=issue_id,
+        week=issue.week,
+        slug=issue.week.lower(),
+        day=issue.slot_at.astimezone(app.slot.zone).date(),
+        publication=app.publication,
+        comparisons=tuple(
+            comparison_view(
+                library.load_revision(session, slug, number), public_url=app.publication.url
+            )
+            for slug, number in issues.revisions(session, issue_id)
+        ),
+        archive_url=f"{app.publication.url}/issues/{issue.week.lower()}",
+        subject=issue.subject,
+        preheader=issue.preheader,
+        intro=issue.intro,
+        changes=changes.changes_since(
+            session,
+            issue_id,
+            public_url=app.publication.url,
+            day_of=lambda instant: instant.astimezone(app.slot.zone).date(),
+        ),
+    )
+
+
+def keep(app: App, session: Session, issue_id: int, *, because: str, twice: bool = False) -> bool:
+    """Renders and keeps the result; new bytes void the approval. True when the bytes changed.
+
+    twice: look whether a second render gives the same, for whoever is about to decide.
+    """
+    view = issue_view(app, session, issue_id)
+    fresh = app.renderer.issue(view)
+    fresh = examination.attributed(app.renderer, view, fresh)
+    if twice:
+        fresh = examination.proven(app.renderer, view, fresh)
+    inputs = snapshot.take(view, fresh, dict(issues.revisions(session, issue_id))).to_dict()
+    changed = planning.keep_render(session, issue_id, fresh, inputs=inputs, now=app.clock())
+    if changed and approvals.void(session, issue_id, reason=because, now=app.clock()):
+        planning.back_to_planned(session, issue_id)
+    return changed
+
+
+def rebuild(app: App, ref: str) -> Rebuilt:
+    """Renders an issue from its snapshot, with the templates and libraries of now; keeps nothing.
+
+    Raises RefusedError where the snapshot is damaged, or of another version of the views.
+    """
+    with app.session(readonly=True) as session:
+        issue = issues.find(session, ref)
+        return rebuilds.rebuild(
+            app.renderer,
+            issue,
+            issues.rendered(session, issue.id),
+            today=issue_view(app, session, issue.id),
+            newest=issues.newest_revisions(session, issue.id),
+        )
+
+
+def refuse_what_is_no_message(app: App, session: Session, issue: IssueDetails) -> None:
+    """Raises RefusedError where no mail can be made of the render: frozen, it could go nowhere."""
+    mailings.issue_mailing(app, issue, issues.rendered(session, issue.id))
+
+
+def sample_message(app: App, issue: IssueDetails, render: issues.StoredRender) -> bytes:
+    """The render as one invented reader would get it: RFC 5322 bytes."""
+    reader = Reader(id=mailings.NOBODY, address="reader@example.com", name="Sam Reader")
+    mailing = mailings.issue_mailing(app, issue, render)
+    return mailing.splice(mailings.envelope_maker(app, issue)(reader))
