@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
+from email.utils import parseaddr
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from newsletter.providers.base import Provider
 from newsletter.providers.outbox import Outbox
 from newsletter.rendering.render import Renderer
 from newsletter.rendering.view import Publication
-from newsletter.settings import Settings
+from newsletter.settings import Settings, setting_key, variable_of
 from newsletter.store.engine import open_engine, require_current_schema, session_on
 from newsletter.tokens import Keyring
 from newsletter.weeks import WeeklySlot
@@ -42,7 +43,7 @@ class App:
     engine: Engine
     keyring: Keyring
     renderer: Renderer
-    provider: Provider
+    provider: Provider | None  # None: it lacks settings, see `sending_provider`
     clock: Clock
     slot: WeeklySlot
     publication: Publication
@@ -50,6 +51,18 @@ class App:
     def session(self, *, readonly: bool = False) -> AbstractContextManager[Session]:
         """One transaction; see `store.engine.session_on`."""
         return session_on(self.engine, readonly=readonly)
+
+    @property
+    def sending_provider(self) -> Provider:
+        """The provider; raises SettingsError, naming what is missing, before anything is sent."""
+        if self.provider is None:
+            missing = ", ".join(missing_for_sending(self.settings))
+            raise SettingsError(
+                f"the provider {self.settings.provider} cannot send without {missing}",
+                hint="set it in the environment or in newsletter.toml; "
+                "the outbox (NEWSLETTER_PROVIDER=outbox) needs none of it",
+            )
+        return self.provider
 
     @property
     def home(self) -> Path:
@@ -76,7 +89,7 @@ def build_app(settings: Settings, *, running_clock: bool = False) -> App:
         engine=engine,
         keyring=Keyring(load_keys(settings)),
         renderer=Renderer(settings.templates_dir),
-        provider=Outbox(settings.home / "outbox"),
+        provider=provider_of(settings),
         clock=clock_of(settings.now, running=running_clock),
         slot=WeeklySlot(settings.send_at.weekday, settings.send_at.at, settings.timezone),
         publication=publication_of(settings),
@@ -106,6 +119,33 @@ def publication_of(settings: Settings) -> Publication:
         language=settings.language,
         theme=settings.theme,
     )
+
+
+def missing_for_sending(settings: Settings) -> list[str]:
+    """The variables a provider still needs; an outbox needs none."""
+    if settings.provider == "outbox":
+        return []
+    own = "smtp_url" if settings.provider == "smtp" else "sendgrid_api_key"
+    needed = ("from_", "postal_address", "list_id", own)
+    return [variable_of(setting_key(field)) for field in needed if not getattr(settings, field)]
+
+
+def provider_of(settings: Settings) -> Provider | None:
+    """The provider that takes messages; None where settings are missing."""
+    if missing_for_sending(settings):
+        return None
+    if settings.provider == "smtp" and settings.smtp_url is not None:
+        from newsletter.providers.smtp import Smtp
+
+        sender = parseaddr(settings.from_)[1]
+        url = settings.smtp_url.get_secret_value()
+        return Smtp.from_url(url, sender=sender, helo=sender.rpartition("@")[2])
+    if settings.provider == "sendgrid" and settings.sendgrid_api_key is not None:
+        from newsletter.providers.sendgrid import SendGrid
+
+        key = settings.sendgrid_api_key.get_secret_value()
+        return SendGrid(key, base_url=settings.sendgrid_url)
+    return Outbox(settings.home / "outbox")
 
 
 def load_keys(settings: Settings) -> list[bytes]:

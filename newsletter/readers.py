@@ -18,7 +18,7 @@ from newsletter.tracking import events
 from subscribers import audience, consent, suppression, transfer
 from subscribers.address import EmailAddress, clean_name
 from subscribers.errors import AddressError
-from subscribers.models import Subscriber, SubscriberStatus
+from subscribers.models import Subscriber, SubscriberStatus, Suppression, SuppressionReason
 
 FORM_WORDING = (
     "Get the next comparison in your inbox. One mail a week; every mail has a link to leave."
@@ -238,6 +238,31 @@ def show(app: App, email: str) -> dict[str, Any]:
             ],
             "deliveries": _deliveries(session, reader.id or 0),
         }
+
+
+def suppressions(app: App) -> list[Suppression]:
+    """Every suppression that stands, newest first."""
+    with app.session(readonly=True) as session:
+        return suppression.standing(session)
+
+
+def suppress(app: App, email: str, *, because: str) -> bool:
+    """An operator forbids mail to an address, on the list or not; True where that is news."""
+    with app.session() as session:
+        return suppression.suppress(
+            session,
+            EmailAddress.parse(email).key,
+            SuppressionReason.MANUAL,
+            detail=because.strip(),
+            now=app.clock(),
+        )
+
+
+def lift_suppression(app: App, email: str, *, because: str) -> bool:
+    """False where none stands. Raises AudienceError for a complaint, and without a reason."""
+    with app.session() as session:
+        key = EmailAddress.parse(email).key
+        return suppression.lift(session, key, because=because, now=app.clock())
 
 
 def counts(app: App) -> dict[str, int]:

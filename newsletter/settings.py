@@ -88,7 +88,10 @@ class Settings(BaseSettings):
     plan_ahead_hours: int = Field(default=24, ge=1, le=144)
     approval: Literal["required", "automatic"] = "required"
     catch_up_hours: int = Field(default=24, ge=1, le=144)
-    provider: Literal["outbox"] = "outbox"
+    provider: Literal["outbox", "smtp", "sendgrid"] = "outbox"
+    smtp_url: SecretStr | None = None
+    sendgrid_api_key: SecretStr | None = None
+    sendgrid_url: str = "https://api.sendgrid.com"
     now: datetime | None = None
 
     @classmethod
@@ -112,7 +115,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("public_url")
+    @field_validator("public_url", "sendgrid_url")
     @classmethod
     def _base_url(cls, value: str) -> str:
         parts = urlsplit(value)

@@ -68,7 +68,7 @@ def drain_system_mail(app: App) -> system_mail.Drained:
     """Hands every queued system mail to the provider."""
     return system_mail.drain(
         app.engine,
-        app.provider,
+        app.sending_provider,
         mailing_of=lambda kind, facts, date: mailings.system_mailing(app, kind, facts, date),
         envelope_of=lambda due: mailings.system_envelope(app, due),
         now=app.clock(),

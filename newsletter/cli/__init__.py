@@ -21,6 +21,7 @@ from newsletter.cli import (
     serve,
     settings,
     subscribers,
+    suppressions,
     templates,
 )
 from newsletter.cli import testing as tests
@@ -40,6 +41,7 @@ program.command("test", context_settings=tests.PASS_ON)(tests.run_everything)
 program.add_typer(content.program, name="content")
 program.add_typer(issue.program, name="issue")
 program.add_typer(subscribers.program, name="subscribers")
+program.add_typer(suppressions.program, name="suppressions")
 program.add_typer(schedule.program, name="schedule")
 program.command("run")(run.run)
 program.command("serve")(serve.serve)

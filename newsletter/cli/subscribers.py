@@ -34,7 +34,7 @@ PAGE = 500
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The reader's mail address.")]
 Consent = Annotated[str, typer.Option(help="What they agreed to, and how; in words.")]
-GivenOn = Annotated[str, typer.Option(help="The day they did, as 2026-05-31.")]
+GivenOn = Annotated[str, typer.Option(help="The day they did, as 2026-05-31; today by default.")]
 
 
 @program.command()
@@ -49,7 +49,8 @@ def add(
     from newsletter import readers
     from subscribers.outcomes import Added
 
-    added = readers.add(open_app(), address, name, consent_text=consent, given_on=given_on)
+    app = open_app()
+    added = readers.add(app, address, name, consent_text=consent, given_on=_day(app, given_on))
     if as_json:
         print_json({"address": address, "outcome": added})
     else:
@@ -132,12 +133,13 @@ def import_(
     from newsletter import readers
     from subscribers.transfer import write_rejected
 
+    app = open_app()
     report = readers.import_list(
-        open_app(),
+        app,
         _bytes_of(file),
         source=f"import:{file.name}",
         consent_text=consent,
-        given_on=given_on,
+        given_on=_day(app, given_on),
         dry_run=dry_run,
     )
     if errors is not None and report.rejected:
@@ -152,6 +154,11 @@ def import_(
         say(f"  line {row.line}: {row.reason}")
     if report.rejected:
         say(f"  rejected rows: {errors or 'name a file with --errors to get them all'}")
+
+
+def _day(app: App, given_on: str) -> str:
+    """The day stated, else the day of stating it."""
+    return given_on or app.clock().date().isoformat()
 
 
 @program.command()

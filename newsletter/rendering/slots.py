@@ -42,6 +42,8 @@ class Slot(StrEnum):
 
 HTML_PLACEHOLDERS: Mapping[Slot, str] = {slot: f"zqH{slot.value}7zq" for slot in Slot}
 TEXT_PLACEHOLDERS: Mapping[Slot, str] = {slot: f"zqT{slot.value}7zq" for slot in Slot}
+_IN_HTML = {slot.value: token for slot, token in HTML_PLACEHOLDERS.items()}
+_IN_TEXT = {slot.value: token for slot, token in TEXT_PLACEHOLDERS.items()}
 
 _SLOT_OF = {
     token: slot for table in (HTML_PLACEHOLDERS, TEXT_PLACEHOLDERS) for slot, token in table.items()
@@ -68,8 +70,8 @@ def escape_text(value: str) -> str:
 
 def replacements(values: Mapping[str, str]) -> dict[str, str]:
     """What each placeholder becomes for one reader, in HTML and in text, for plain replacing."""
-    html_part = {HTML_PLACEHOLDERS[Slot(slot)]: escape_html(v) for slot, v in values.items()}
-    text_part = {TEXT_PLACEHOLDERS[Slot(slot)]: escape_text(v) for slot, v in values.items()}
+    html_part = {_IN_HTML[slot]: escape_html(v) for slot, v in values.items()}
+    text_part = {_IN_TEXT[slot]: escape_text(v) for slot, v in values.items()}
     return html_part | text_part
 
 
