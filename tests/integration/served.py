@@ -19,8 +19,12 @@ from sqlalchemy import text
 from newsletter import pipeline
 from newsletter.app import App
 from newsletter.web.app import create_app
+from subscribers import consent
+from subscribers.address import EmailAddress
 
 SEED_SLUG = "claude-haiku-open-weights-vs-mistral-8b-instruct-v3"
+READER = "reader1@example.com"
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 ISSUE_PATH = "/issues/2026-w48"
 ADDRESS = "http://127.0.0.1"
 LOCAL = ("127.0.0.1", 50_000)
@@ -127,3 +131,20 @@ def stands_in_order(lines: list[str], shown: str) -> str | None:
             return line
         place = found + len(wanted)
     return None
+
+
+def id_of(site: Served, address: str = READER) -> int:
+    with site.app.session(readonly=True) as session:
+        found = consent.find(session, EmailAddress.parse(address))
+        assert found is not None
+        assert found.id is not None
+        return found.id
+
+
+def own_page(site: Served, address: str = READER) -> str:
+    return f"/preferences/{site.app.keyring.preferences(1, id_of(site, address))}"
+
+
+def press(site: Served, do: str, path: str = "", **fields: str) -> Any:
+    form = {"do": do, "shown": site.stamp(), **fields}
+    return site.client.post(path or own_page(site), data=form)

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import Served, copied, make_home, served
+from served import ONE_CLICK, READER, Served, copied, id_of, make_home, press, served
 
 from newsletter import readers
 from newsletter.tick import drain_system_mail
-from subscribers import consent, suppression
+from subscribers import suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
 
-READER = "reader1@example.com"
-ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 SAME_ANSWER = "If that address is on the list"
 
 
@@ -32,23 +30,6 @@ def sent_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(sent_home: Path, tmp_path: Path) -> Iterator[Served]:
     with served(copied(sent_home, tmp_path)) as one:
         yield one
-
-
-def id_of(site: Served, address: str = READER) -> int:
-    with site.app.session(readonly=True) as session:
-        found = consent.find(session, EmailAddress.parse(address))
-        assert found is not None
-        assert found.id is not None
-        return found.id
-
-
-def own_page(site: Served, address: str = READER) -> str:
-    return f"/preferences/{site.app.keyring.preferences(1, id_of(site, address))}"
-
-
-def press(site: Served, do: str, path: str = "", **fields: str) -> Any:
-    form = {"do": do, "shown": site.stamp(), **fields}
-    return site.client.post(path or own_page(site), data=form)
 
 
 def ask(site: Served, address: str, **fields: str) -> Any:

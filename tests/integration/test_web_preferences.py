@@ -12,15 +12,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from publication import finished, store
-from served import Served, copied, make_home, served, visible_text
+from served import (
+    ONE_CLICK,
+    READER,
+    Served,
+    copied,
+    id_of,
+    make_home,
+    own_page,
+    press,
+    served,
+    visible_text,
+)
 
 from newsletter import pipeline, readers
 from newsletter.editorial.content_model import Correction
-from subscribers import consent
-from subscribers.address import EmailAddress
-
-READER = "reader1@example.com"
-ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 
 @pytest.fixture(scope="module")
@@ -32,23 +38,6 @@ def sent_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site(sent_home: Path, tmp_path: Path) -> Iterator[Served]:
     with served(copied(sent_home, tmp_path)) as one:
         yield one
-
-
-def id_of(site: Served, address: str = READER) -> int:
-    with site.app.session(readonly=True) as session:
-        found = consent.find(session, EmailAddress.parse(address))
-        assert found is not None
-        assert found.id is not None
-        return found.id
-
-
-def own_page(site: Served, address: str = READER) -> str:
-    return f"/preferences/{site.app.keyring.preferences(1, id_of(site, address))}"
-
-
-def press(site: Served, do: str, path: str = "", **fields: str) -> Any:
-    form = {"do": do, "shown": site.stamp(), **fields}
-    return site.client.post(path or own_page(site), data=form)
 
 
 def shown(site: Served, address: str = READER) -> dict[str, Any]:
