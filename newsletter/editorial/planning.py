@@ -161,9 +161,15 @@ def keep_render(
 ) -> bool:
     """Stores a render unless the very same one stands; True when it is a new one.
 
-    inputs: its snapshot; where the same bytes came of others, these are kept too.
+    inputs: its snapshot; where the same bytes came of others, these are kept too. Raises
+    RefusedError for a frozen issue: what readers got, and the rest will get, never changes.
     """
     issue = issues.row(session, issue_id)
+    if issue.frozen_at is not None:
+        raise RefusedError(
+            f"issue {issue.week} is {issue.state}: what it is made of can no longer change",
+            hint=f"see `newsletter issue show {issue.week}`",
+        )
     standing = session.get(models.Rendered, issue.rendered_id) if issue.rendered_id else None
     findings = [finding.to_dict() for finding in fresh.findings]
     if standing and (standing.sha256, standing.findings, standing.inputs) == (

@@ -237,6 +237,18 @@ def test_a_frozen_issue_can_no_longer_be_edited_or_approved(app: App) -> None:
         control.cancel(app, WEEK, by="the editor")
 
 
+def test_approving_what_is_out_cannot_change_its_bytes(app: App) -> None:
+    store(app, finished("Left vs Right"))
+    readers(app, 1)
+    planned_and_approved(app)
+    sent = pipeline.send(app, WEEK).issue
+    moved = replace(app, publication=replace(app.publication, postal_address="2 Other Street"))
+    with pytest.raises(RefusedError):
+        pipeline.approve(moved, WEEK, by="the editor")
+    with app.session(readonly=True) as session:
+        assert pipeline.issues.find(session, WEEK) == sent
+
+
 def test_a_cancelled_issue_is_never_sent_and_frees_its_comparisons(app: App) -> None:
     store(app, finished("Left vs Right"))
     planned_and_approved(app)
