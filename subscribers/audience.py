@@ -19,38 +19,42 @@ from subscribers.models import Subscriber, SubscriberStatus
 MAX_IDS = 900  # bound parameters of one statement: older SQLite builds allow 999
 MAX_PAGE = 1000
 
-# Why this subscriber may not be written to; '' where nothing stands against it. In the order in
-# which it matters to a reader of the proof: complaint > left > other suppressions > other states.
-_REASON = (
-    "CASE WHEN p.reason = 'complaint' THEN 'suppressed: complaint'"
+# Why subscriber `s` with suppression `p` may not be written to; '' where nothing stands against it.
+# In the order in which it matters to a reader of the proof: complaint > left > other suppressions >
+# other states. For statements of others, too, with the join below.
+REASON_SQL = (
+    "CASE WHEN s.id IS NULL THEN 'erased'"
+    " WHEN p.reason = 'complaint' THEN 'suppressed: complaint'"
     " WHEN s.status IN ('unsubscribed', 'erased') THEN s.status"
     " WHEN p.reason IS NOT NULL THEN 'suppressed: ' || p.reason"
     " WHEN s.status <> 'active' THEN s.status"
     " WHEN s.confirmed_at IS NULL THEN 'pending'"
-    " ELSE '' END AS reason"
+    " ELSE '' END"
 )
-_FROM = (
-    " FROM subscriber s LEFT JOIN suppression p"
-    " ON p.address_key = s.address_key AND p.lifted_at IS NULL"
+SUPPRESSION_SQL = (
+    " LEFT JOIN suppression p ON p.address_key = s.address_key AND p.lifted_at IS NULL"
 )
+_FROM = f" FROM subscriber s{SUPPRESSION_SQL}"
 
 # Every candidate of an issue (everyone ever confirmed and not erased), with '' or the reason why it
 # is excluded. One walk over `subscriber` by primary key, which is the order asked for, so nothing
 # is sorted; each row looks up `suppression` by address_key in its unique partial index
 # `uq_suppression_address_key_standing`, which is small and stays in memory.
 CANDIDATES_SQL = (
-    f"SELECT s.id AS subscriber_id, {_REASON}{_FROM}"
+    f"SELECT s.id AS subscriber_id, {REASON_SQL} AS reason{_FROM}"
     " WHERE s.confirmed_at IS NOT NULL AND s.status <> 'erased'"
     " ORDER BY s.id"
 )
 
-_EXCLUDED_NOW = text(f"SELECT s.id, {_REASON}{_FROM} WHERE s.id IN :ids").bindparams(
+# How many they are, found in another way: one walk over `subscriber`, no suppression looked up.
+COUNT_CANDIDATES_SQL = (
+    "SELECT count(*) FROM subscriber WHERE confirmed_at IS NOT NULL AND status <> 'erased'"
+)
+
+_EXCLUDED_NOW = text(f"SELECT s.id, {REASON_SQL} AS reason{_FROM} WHERE s.id IN :ids").bindparams(
     bindparam("ids", expanding=True)
 )
 
-_READERS = text("SELECT id, address, name FROM subscriber WHERE id IN :ids").bindparams(
-    bindparam("ids", expanding=True)
-)
 
 _Item = TypeVar("_Item")
 
@@ -81,14 +85,9 @@ def still_excluded(session: Session, subscriber_ids: Sequence[int]) -> dict[int,
     return {id_: reason for id_, reason in reasons if reason}
 
 
-def readers(session: Session, subscriber_ids: Sequence[int]) -> dict[int, Reader]:
-    """These subscribers' addresses and names; ids without a row are left out."""
-    session.flush()
-    found: dict[int, Reader] = {}
-    for ids in in_chunks(subscriber_ids, MAX_IDS):
-        for id_, address, name in session.connection().execute(_READERS, {"ids": ids}):
-            found[id_] = Reader(id_, _on_the_wire(address), name)
-    return found
+def reader(id_: int, address: str, name: str) -> Reader:
+    """A reader from what the store has of them."""
+    return Reader(id_, _on_the_wire(address), name)
 
 
 def count_by_status(session: Session) -> dict[SubscriberStatus, int]:

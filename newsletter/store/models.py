@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 import subscribers.models  # noqa: F401  (registers the tables that foreign keys point at)
@@ -71,6 +71,7 @@ class Issue(SQLModel, table=True):
     candidates: int | None = None  # how many the audience held when it was frozen
     frozen_at: datetime | None = None
     done_at: datetime | None = None
+    corrects_id: int | None = None  # of a correction: the issue whose readers it goes to
 
 
 class IssueItem(SQLModel, table=True):
@@ -160,6 +161,7 @@ class Batch(SQLModel, table=True):
     owner: str = Field(default="", max_length=120)  # host/boot/pid/start
     epoch: int = 0
     lease_until: datetime | None = None
+    due_at: datetime | None = None  # nothing in it goes out before
 
 
 class Delivery(SQLModel, table=True):
@@ -167,8 +169,7 @@ class Delivery(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index("ix_delivery_batch_id_state", "batch_id", "state"),
-        Index("ix_delivery_subscriber_id", "subscriber_id"),
+        Index("ix_delivery_batch_id", "batch_id"),
         {"sqlite_with_rowid": False},
     )
 
@@ -180,6 +181,55 @@ class Delivery(SQLModel, table=True):
     attempts: int = 0
     changed_at: datetime
     receipt: str = ""  # the provider's own id or answer
+    due_at: datetime | None = None  # deferred by us: planned again, for then
+
+
+class Request(SQLModel, table=True):
+    """Messages that leave together, on record before they do: one that is known proves them all."""
+
+    __tablename__ = "request"
+
+    id: str = Field(primary_key=True, max_length=64)
+    issue_id: int = Field(foreign_key="issue.id")
+    batch_id: int = Field(foreign_key="batch.id", index=True)
+    made_at: datetime
+    subscriber_ids: list[int] = Field(sa_column=Column(JSON, nullable=False))
+
+
+class RateScope(SQLModel, table=True):
+    """When the next message of a scope may leave, whichever process sends it.
+
+    scope: `*` for all messages, or a mailbox domain. free_at: seconds since 1970.
+    """
+
+    __tablename__ = "rate_scope"
+
+    scope: str = Field(primary_key=True, max_length=255)
+    free_at: float
+
+
+class RateSlot(SQLModel, table=True):
+    """How many messages of a scope left in a stretch of time: what sliding windows add up."""
+
+    __tablename__ = "rate_slot"
+
+    scope: str = Field(primary_key=True, max_length=255)
+    starts_at: int = Field(  # seconds since 1970
+        sa_column=Column(BigInteger, primary_key=True, autoincrement=False)
+    )
+    taken: int
+
+
+class Pace(SQLModel, table=True):
+    """How fast one sender is, and what holds it back; written as it goes."""
+
+    __tablename__ = "pace"
+
+    issue_id: int = Field(foreign_key="issue.id", primary_key=True)
+    owner: str = Field(primary_key=True, max_length=120)
+    seen_at: datetime
+    per_second: float
+    limited_by: str = ""  # a sentence; empty where nothing of ours holds it back
 
 
 class Event(SQLModel, table=True):

@@ -67,12 +67,20 @@ ISSUE_MOVES: Mapping[IssueState, frozenset[IssueState]] = {
     ),
     IssueState.SENDING: frozenset({IssueState.PAUSED, IssueState.DONE, IssueState.CANCELLED}),
     IssueState.PAUSED: frozenset({IssueState.SENDING, IssueState.CANCELLED}),
-    IssueState.DONE: frozenset(),
+    IssueState.DONE: frozenset({IssueState.SENDING}),  # a person sends it again to somebody
     IssueState.CANCELLED: frozenset(),
     IssueState.SKIPPED: frozenset(
         {IssueState.APPROVED, IssueState.SENDING}
     ),  # sent by hand after all
 }
+
+_RESENT = (
+    DeliveryState.FAILED,
+    DeliveryState.BOUNCED,
+    DeliveryState.UNCERTAIN,
+    DeliveryState.SUBMITTED,
+    DeliveryState.DELIVERED,
+)
 
 DELIVERY_MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
     DeliveryState.PLANNED: frozenset({DeliveryState.ATTEMPTING, DeliveryState.EXCLUDED}),
@@ -111,6 +119,12 @@ DELIVERY_MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
         }
     ),
     DeliveryState.EXCLUDED: frozenset(),
+}
+
+# The same by a person's word alone (`issue resend`), on record as an event: never by itself.
+RESEND_MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
+    state: frozenset({DeliveryState.PLANNED}) if state in _RESENT else frozenset()
+    for state in DeliveryState
 }
 
 BATCH_MOVES: Mapping[BatchState, frozenset[BatchState]] = {

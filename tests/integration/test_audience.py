@@ -127,16 +127,16 @@ def test_who_became_ineligible_is_found_at_claim_time(session: Session) -> None:
     assert audience.still_excluded(session, []) == {}
 
 
-def test_readers_have_the_address_their_mail_needs(session: Session) -> None:
-    ann = person(session, "Ann@Example.com", name="Ann")
-    bob = person(session, "bob@bücher.example.com")
-    eve = person(session, "jörg@bücher.example.com")
-    found = audience.readers(session, [ann, bob, eve, 999_999])
-    assert found == {
-        ann: audience.Reader(ann, "Ann@Example.com", "Ann"),
-        bob: audience.Reader(bob, "bob@xn--bcher-kva.example.com", ""),
-        eve: audience.Reader(eve, "jörg@xn--bcher-kva.example.com", ""),
-    }
+@pytest.mark.parametrize(
+    ("stored", "sent_to"),
+    [
+        ("Ann@Example.com", "Ann@Example.com"),
+        ("bob@bücher.example.com", "bob@xn--bcher-kva.example.com"),
+        ("jörg@bücher.example.com", "jörg@xn--bcher-kva.example.com"),
+    ],
+)
+def test_readers_have_the_address_their_mail_needs(stored: str, sent_to: str) -> None:
+    assert audience.reader(1, stored, "Ann") == audience.Reader(1, sent_to, "Ann")
 
 
 def test_every_status_is_counted(session: Session) -> None:
