@@ -17,7 +17,8 @@ class Outcome(StrEnum):
 
     SUBMITTED = "submitted"  # it has the message
     DEFERRED = "deferred"  # not now: try again later
-    FAILED = "failed"  # refused for good
+    BOUNCED = "bounced"  # its recipient was refused for good
+    FAILED = "failed"  # the message was refused for good
     UNCERTAIN = "uncertain"  # no answer, it may have it
 
 
@@ -86,16 +87,50 @@ class Mailing:
     content: Content
 
 
+class AttemptLog(Protocol):
+    """Where a provider says what is about to leave, before it does: it outlives the process.
+
+    What was said here and got no receipt may have been taken; what was not said here was not. Both
+    raise TransientError where it cannot be kept: then the messages must not leave.
+    """
+
+    def attempting(self, keys: Sequence[int]) -> None:
+        """The last octet of each of these messages may leave from now on."""
+        ...
+
+    def request(self, keys: Sequence[int]) -> str:
+        """The same of messages that leave together; the id of their request, to be sent along.
+
+        An event that brings the id back proves that the provider has all of them.
+        """
+        ...
+
+
+class Unlogged:
+    """For messages whose attempt is on record elsewhere (system mails), or never counts."""
+
+    def attempting(self, keys: Sequence[int]) -> None:
+        """Nothing is kept."""
+
+    def request(self, keys: Sequence[int]) -> str:
+        return ""
+
+
 class Provider(Protocol):
-    """Takes messages."""
+    """Takes messages. at_once: how many it wants in one call, at most."""
 
     name: str
+    at_once: int
 
-    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Iterable[Receipt]:
+    def submit(
+        self, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> Iterable[Receipt]:
         """Hands over each envelope's message and yields a receipt for each, in any order.
 
-        Raises TransientError or PermanentError when nothing more of this call was taken than it
-        has yielded receipts for, UncertainError when some of the rest may have been.
+        A receipt is yielded before the next message leaves by the same way, so that what has no
+        receipt is never more than what is on the wire. Raises TransientError or PermanentError when
+        nothing more of this call was taken than it has yielded receipts for, UncertainError when
+        some of the rest may have been.
         """
         ...
 

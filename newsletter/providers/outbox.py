@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import Final
 
 from newsletter.errors import TransientError, UncertainError
-from newsletter.providers.base import Envelope, Evidence, Mailing, Outcome, Receipt
+from newsletter.providers.base import (
+    AttemptLog,
+    Envelope,
+    Evidence,
+    Mailing,
+    Outcome,
+    Receipt,
+)
 
 SYNC_WHOLE_FROM: Final = 100  # messages; below, fsync(2) for each is cheaper and disturbs nobody
 MAX_NAME_CHARS: Final = 200  # leaves room for the temporary name within a file system's 255 bytes
@@ -41,18 +48,22 @@ class Outbox:
     """Writes messages to `root/<folder>/<Message-ID>.eml`; several processes may share a root."""
 
     name = "outbox"
+    at_once = 250
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._swept: set[Path] = set()
 
-    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> list[Receipt]:
+    def submit(
+        self, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> list[Receipt]:
         """A receipt for each envelope, on the disk by then; `detail` is the Message-ID.
 
         A message that is there already is left as it is. Raises TransientError, with what to do,
         where nothing could be written; where only some could, the others are deferred.
         """
         folder = self._open(mailing.folder)
+        log.attempting([envelope.key for envelope in envelopes])
         receipts = [_unusable(envelope) for envelope in envelopes if not _is_name(envelope)]
         usable = [envelope for envelope in envelopes if _is_name(envelope)]
         staged: list[tuple[Path, Path]] = []

@@ -1,8 +1,9 @@
 """A provider that speaks SMTP: several pipelined connections, served by the calling thread.
 
 What the wire cannot tell is uncertain, one message at a time: a connection that is lost leaves at
-most one message without an answer, and never touches what other connections carry. Whatever was
-not handed over for certain is tried again on another connection, then left for a later call.
+most WINDOW messages without an answer (one, where the server has no CHUNKING), and never touches
+what other connections carry. Whatever was not handed over for certain is tried again on another
+connection, then left for a later call.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Self
 
 from newsletter.errors import SettingsError
-from newsletter.providers.base import Envelope, Evidence, Mailing, Receipt
-from newsletter.providers.smtp_core import MAX_LETTERS, Identity, Session
+from newsletter.providers.base import AttemptLog, Envelope, Evidence, Mailing, Receipt
+from newsletter.providers.smtp_core import MAX_LETTERS, Session
 from newsletter.providers.smtp_handover import HandOver
 from newsletter.providers.smtp_letters import is_address
+from newsletter.providers.smtp_opening import Identity
 from newsletter.providers.smtp_url import Target, Tls, parse_url
 from newsletter.providers.smtp_wire import Rack, Wire, dial
 
 MAX_CONNECTIONS: Final = 100
+AT_ONCE: Final = 250  # some seconds of a slow server's time, so a call ends well within a lease
 _HELO = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[A-Za-z0-9.:]{2,64}\]")
 
 
@@ -29,6 +32,7 @@ class Smtp:
     """Sends through one server. It keeps connections between calls; forked, it makes its own."""
 
     name = "smtp"
+    at_once = AT_ONCE
 
     def __init__(
         self,
@@ -71,13 +75,16 @@ class Smtp:
         identity = Identity(helo, sender, starttls, target.user, target.password)
         return cls(target, identity, connections=connections, timeout_s=timeout_s)
 
-    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Iterator[Receipt]:
+    def submit(
+        self, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> Iterator[Receipt]:
         """Hands the messages over and yields a receipt as each is answered for.
 
-        Raises TransientError when the rest was taken by nobody: no connection, a refused sign-in, a
-        server that is too slow or hangs up again and again.
+        Unanswered at any time, of what `log` was told: at most WINDOW messages a connection. Raises
+        TransientError when the rest was taken by nobody: no connection, a refused sign-in, a server
+        that is too slow or hangs up again and again, a log that cannot be kept.
         """
-        return HandOver(self, mailing, envelopes).receipts()
+        return HandOver(self, mailing, envelopes, log).receipts()
 
     def evidence(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> dict[int, Evidence]:
         """Unknown for all: SMTP has no way to ask."""

@@ -9,15 +9,16 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from newsletter.errors import NewsletterError, TransientError
-from newsletter.providers.base import Envelope, Mailing, Outcome, Receipt
-from newsletter.providers.smtp_core import Failure, Phase, Settled
+from newsletter.providers.base import AttemptLog, Envelope, Mailing, Outcome, Receipt
+from newsletter.providers.smtp_flight import Settled
 from newsletter.providers.smtp_letters import Letter
+from newsletter.providers.smtp_opening import Failure, Phase
 from newsletter.providers.smtp_url import Target
 from newsletter.providers.smtp_wire import Wire, reason
 
 MAX_RETRIES: Final = 2  # of a letter whose connection was lost before its final dot left us
 MAX_OPENINGS: Final = 2  # connections in a row that never got as far as taking a letter
-MIN_UNCERTAIN: Final = 2  # in a row (or one a connection, if more): the call then ends
+MIN_UNCLEAR: Final = 2  # connections in a row that left letters uncertain (or all, if more)
 MAX_FEED_S: Final = 60.0  # of handing over new letters in one call: it must end within a lease
 _HINT = "see that the server is up and reachable, then run the same command again"
 
@@ -37,9 +38,14 @@ class Lines(Protocol):
 class HandOver:
     """The state of one call."""
 
-    def __init__(self, lines: Lines, mailing: Mailing, envelopes: Sequence[Envelope]) -> None:
+    def __init__(
+        self, lines: Lines, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> None:
         self._lines = lines
         self._mailing = mailing
+        self._log = log
+        self._log_trouble: TransientError | None = None
+        self._said: set[int] = set()  # keys the log was told of
         self._waiting = deque(envelopes)
         self._on_wire: dict[int, Envelope] = {}
         self._retries: Counter[int] = Counter()
@@ -48,21 +54,23 @@ class HandOver:
         self._openings = 0  # failed ones in a row
         self._is_turned_away = False  # one connection was not granted beside the others
         self._losses = 0  # connections lost in a row, with no letter answered in between
-        self._uncertain = 0  # letters in a row without an answer
+        self._unclear = 0  # connections in a row that left letters uncertain
         self._stopped: Failure | None = None
         self._feed_until = time.monotonic() + MAX_FEED_S
 
     def receipts(self) -> Iterator[Receipt]:
-        """A receipt for each envelope. Raises TransientError for those without one."""
+        """A receipt for each envelope. Raises TransientError for those without one.
+
+        What was heard is told before anything more is said: what was attempted and has no receipt
+        is never more than what the connections carry.
+        """
         self._selector = selectors.DefaultSelector()
         try:
             while self._on_wire or (self._waiting and not self._stopped):
-                self._staff()
-                for wire in list(self._wires.values()):
-                    self._serve(wire)
+                self._speak()
                 yield from self._take_ready()
-                if self._on_wire or self._waiting:
-                    self._wait()
+                if self._on_wire or (self._waiting and not self._stopped):
+                    self._listen()
                 yield from self._take_ready()
             if self._waiting:
                 raise self._trouble()
@@ -74,6 +82,8 @@ class HandOver:
         return ready
 
     def _trouble(self) -> TransientError:
+        if self._log_trouble is not None:
+            return self._log_trouble
         stopped = self._stopped or Failure("the server took no more")
         where = f"{self._lines.target.host}:{self._lines.target.port}"
         return TransientError(f"SMTP server {where}: {stopped.what}", hint=stopped.hint)
@@ -98,18 +108,26 @@ class HandOver:
         # A server that turned one connection away grants us those we have, and no more.
         return not self._is_turned_away or not self._wires
 
-    def _serve(self, wire: Wire) -> None:
-        """Everything that can be done for a connection without waiting."""
-        self._feed(wire)
-        wire.flush()
-        self._settle(wire)
-        if wire.session.phase is Phase.OVER:
-            self._drop(wire)
-        elif wire.session.is_worn and not wire.session.is_busy:
-            self._forget(wire)
-            wire.quit()
-        else:
-            self._watch(wire)
+    def _speak(self) -> None:
+        """Writes whatever can be written without waiting."""
+        self._staff()
+        for wire in list(self._wires.values()):
+            self._feed(wire)
+            try:
+                wire.flush(self._say)
+            except TransientError as error:
+                self._log_trouble = self._log_trouble or error
+                wire.session.fall_silent("the attempt could not be recorded")
+            self._settle(wire)
+
+    def _say(self, keys: Sequence[int]) -> None:
+        """Tells the log which letters are complete with the next write. Raises TransientError."""
+        if self._log_trouble is not None:  # for one connection, so for all
+            raise self._log_trouble
+        fresh = [key for key in keys if key not in self._said]
+        if fresh:
+            self._log.attempting(fresh)
+            self._said.update(fresh)
 
     def _feed(self, wire: Wire) -> None:
         while self._waiting and wire.session.is_free and not self._stopped:
@@ -126,31 +144,31 @@ class HandOver:
             letter = Letter(envelope.key, envelope.address, envelope.message_id, message)
             wire.session.begin(letter)
             wire.alive_at = time.monotonic()
-            self._settle(wire)
 
     def _watch(self, wire: Wire) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if wire.wants_write else 0)
         if self._selector.get_key(wire.fd).events != events:
             self._selector.modify(wire.fd, events)
 
-    def _wait(self) -> None:
-        """Until a server says something, or has been silent for too long."""
+    def _listen(self) -> None:
+        """Until a server says something, takes something, or has been silent for too long."""
         timeout_s = self._lines.timeout_s
         now = time.monotonic()
         deadlines = [
             deadline for wire in self._wires.values() if (deadline := wire.deadline(timeout_s))
         ]
         patience_s = max(0.0, min(deadlines) - now) if deadlines else 0.0
-        for key, _ in self._selector.select(patience_s):
-            wire = self._wires[key.fd]
-            wire.read(timeout_s)
-            self._serve(wire)
+        for key, events in self._selector.select(patience_s):
+            if events & selectors.EVENT_READ:
+                wire = self._wires[key.fd]
+                wire.read(timeout_s)
+                self._settle(wire)
         # What was late before we looked is late; dialling meanwhile was not the server's delay.
         for wire in list(self._wires.values()):
             deadline = wire.deadline(timeout_s)
             if deadline is not None and deadline <= now + patience_s <= time.monotonic():
-                wire.session.closed(f"no answer within {timeout_s:g} s")
-                self._serve(wire)
+                wire.session.give_up(f"no answer within {timeout_s:g} s")
+                self._settle(wire)
 
     def _drop(self, wire: Wire) -> None:
         """A connection is over: what that says about the next one."""
@@ -164,7 +182,7 @@ class HandOver:
             self._is_turned_away = True
         no_more = not self._wires and self._openings >= MAX_OPENINGS
         too_many = self._losses > self._lines.connections + MAX_RETRIES
-        too_unclear = self._uncertain >= max(MIN_UNCERTAIN, self._lines.connections)
+        too_unclear = self._unclear >= max(MIN_UNCLEAR, self._lines.connections)
         if failure.is_final or no_more or too_many or too_unclear:
             self._stop(failure)
 
@@ -188,29 +206,43 @@ class HandOver:
     # Letters.
 
     def _settle(self, wire: Wire) -> None:
+        """Takes over what the session has settled, and parts with it where it is at its end."""
+        unanswered = False
+        returned = []
         for settled in wire.session.take_settled():
             envelope = self._on_wire.pop(settled.letter.key)
             if settled.outcome is None:
-                self._give_back(envelope, wire)
+                returned.append(envelope)
             else:
                 self._answer(settled, settled.outcome)
+                unanswered = unanswered or settled.outcome is Outcome.UNCERTAIN
+        self._unclear += unanswered
+        self._give_back(returned, wire)
+        if wire.session.phase is Phase.OVER:
+            self._drop(wire)
+        elif wire.session.is_worn and not wire.session.is_busy:
+            self._forget(wire)
+            wire.quit()
+        else:
+            self._watch(wire)
 
     def _answer(self, settled: Settled, outcome: Outcome) -> None:
         self._ready.append(Receipt(settled.letter.key, outcome, settled.detail))
-        if outcome is Outcome.UNCERTAIN:
-            self._uncertain += 1
-        else:
-            self._losses = self._openings = self._uncertain = 0
+        if outcome is not Outcome.UNCERTAIN:
+            self._losses = self._openings = self._unclear = 0
 
-    def _give_back(self, envelope: Envelope, wire: Wire) -> None:
-        """It reached nobody: again on another connection, or in a later call."""
+    def _give_back(self, envelopes: Sequence[Envelope], wire: Wire) -> None:
+        """They reached nobody: again on another connection, or in a later call.
+
+        Only the first counts as tried: what was queued behind it had no part in what went wrong.
+        """
         failure = wire.session.failure
-        if failure and failure.is_final:
-            self._waiting.appendleft(envelope)
+        self._waiting.extendleft(reversed(envelopes))
+        if not envelopes or (failure and failure.is_final):
             return
-        self._retries[envelope.key] += 1
-        if self._retries[envelope.key] <= MAX_RETRIES:
-            self._waiting.appendleft(envelope)
-            return
-        why = failure.what if failure else "the connection ended"
-        self._ready.append(Receipt(envelope.key, Outcome.DEFERRED, why))
+        first = envelopes[0]
+        self._retries[first.key] += 1
+        if self._retries[first.key] > MAX_RETRIES:
+            self._waiting.popleft()
+            why = failure.what if failure else "the connection ended"
+            self._ready.append(Receipt(first.key, Outcome.DEFERRED, why))

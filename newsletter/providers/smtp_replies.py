@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Final
 
+from newsletter.providers.base import Outcome
+
 MAX_LINE_BYTES: Final = 4_096  # RFC 5321 says 512; some servers do not know
 MAX_LINES: Final = 256
 MAX_TEXT_CHARACTERS: Final = 200
@@ -102,6 +104,7 @@ class Step(StrEnum):
     RCPT = "RCPT"
     DATA = "DATA"
     DOT = "the message"
+    BDAT = "BDAT"
     EMPTY_DOT = "an empty message"  # where DATA was granted after the recipient was refused
 
 
@@ -131,6 +134,7 @@ GRANTED: Final[Mapping[Step, int]] = {
     Step.RCPT: 2,
     Step.DATA: 3,
     Step.DOT: 2,
+    Step.BDAT: 2,
     Step.EMPTY_DOT: 2,
 }
 # Refusals of one message; every other 5xx to MAIL is about the sender, so about all messages.
@@ -139,7 +143,11 @@ _TOO_LARGE: Final = 552
 _NEEDS_AUTH: Final = frozenset({530, 535, 538})
 _CLOSING: Final = 421
 _BAD_SEQUENCE: Final = 503
-_ABOUT_ONE_MESSAGE: Final = frozenset({Step.RCPT, Step.DATA, Step.DOT, Step.EMPTY_DOT})
+_UNKNOWN_COMMAND: Final = frozenset({500, 502})
+_ABOUT_ONE_MESSAGE: Final = frozenset({Step.RCPT, Step.DATA, Step.DOT, Step.BDAT, Step.EMPTY_DOT})
+# After the message, a refusal of its recipient: the address (5.1) or the mailbox (5.2), but not
+# the message's length (5.2.3).
+_OF_THE_RECIPIENT: Final = re.compile(r"5\.1\.\d+|5\.2\.(?!3$)\d+")
 
 
 def meaning(step: Step, reply: Reply) -> Meaning:
@@ -151,11 +159,21 @@ def meaning(step: Step, reply: Reply) -> Meaning:
         return Meaning.GO
     if reply.code == _BAD_SEQUENCE and step is Step.MAIL:
         return Meaning.BROKEN  # it believes an earlier letter is not over
+    if reply.code in _UNKNOWN_COMMAND and step is Step.BDAT:
+        return Meaning.BROKEN  # it offered BDAT and reads the message as commands
     if family == 4:
         return Meaning.LATER
     if family == 5:
         return Meaning.NEVER if _is_about_one_message(step, reply) else Meaning.STOP
     return Meaning.BROKEN
+
+
+def outcome_of(step: Step, reply: Reply, says: Meaning) -> Outcome:
+    """What a refusal, LATER or NEVER, makes of the letter it was given for."""
+    if says is Meaning.LATER:
+        return Outcome.DEFERRED
+    is_final_word = step in _ABOUT_ONE_MESSAGE and _OF_THE_RECIPIENT.fullmatch(reply.enhanced)
+    return Outcome.BOUNCED if step is Step.RCPT or is_final_word else Outcome.FAILED
 
 
 def _is_about_one_message(step: Step, reply: Reply) -> bool:

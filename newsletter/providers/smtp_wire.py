@@ -10,16 +10,20 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from newsletter.providers.smtp_core import Phase, Session
+from newsletter.providers.smtp_core import Session
+from newsletter.providers.smtp_opening import Phase
 from newsletter.providers.smtp_replies import Step
 from newsletter.providers.smtp_url import Target, Tls
 
 MAX_DIAL_S: Final = 10.0
-DOT_PATIENCE: Final = 2  # times the time-out: a server scans the whole message before it answers
+MESSAGE_PATIENCE: Final = (
+    2  # times the time-out: a server scans the whole message before it answers
+)
 MAX_IDLE_S: Final = 20.0  # unused between two calls; many servers hang up after 30 to 300
+_AFTER_A_MESSAGE = (Step.DOT, Step.BDAT)
 _READ_BYTES = 16_384
 _TLS_RECORD_BYTES = 16_384  # the most one record holds: what left us of it is all or nothing
 
@@ -54,14 +58,21 @@ class Wire:
             self._replies_seen = self.session.replies
             self.alive_at = time.monotonic()
 
-    def flush(self) -> None:
-        """Writes what can be written without waiting."""
+    def flush(self, say: Callable[[Sequence[int]], None]) -> None:
+        """Writes what can be written without waiting.
+
+        `say` hears beforehand of the letters that a write may complete; what it raises is raised
+        here, and nothing of that write has left then.
+        """
         session = self.session
         self.wants_write = False
         try:
             while session.phase is not Phase.OVER and (view := session.outgoing()):
-                sent = self._send(view)
-                session.wrote(sent)
+                if isinstance(self._socket, ssl.SSLSocket):
+                    view = view[:_TLS_RECORD_BYTES]
+                if keys := session.completed_by(len(view)):
+                    say(keys)
+                session.wrote(self._send(view))
                 self.alive_at = time.monotonic()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
             self.wants_write = True
@@ -75,7 +86,7 @@ class Wire:
         awaited = self.session.awaits
         if awaited is None and not self.wants_write:
             return None
-        return self.alive_at + timeout_s * (DOT_PATIENCE if awaited is Step.DOT else 1)
+        return self.alive_at + timeout_s * (MESSAGE_PATIENCE if awaited in _AFTER_A_MESSAGE else 1)
 
     def is_stale(self) -> bool:
         """Whether an idle connection was closed, or spoken on, or is too old to trust."""
@@ -104,18 +115,16 @@ class Wire:
                 self.session.closed("the server hung up")
                 return
             self.session.receive(data)
-            if self.session.phase is not Phase.READY and self.session.phase is not Phase.OPENING:
+            if self.session.phase in (Phase.HANDSHAKE, Phase.OVER):
                 return
             if not isinstance(self._socket, ssl.SSLSocket):
                 return  # the selector says when there is more; TLS keeps some to itself
 
     def _send(self, view: memoryview) -> int:
-        if not isinstance(self._socket, ssl.SSLSocket):
-            return self._socket.send(view)
-        record = view[:_TLS_RECORD_BYTES]
-        # OpenSSL may have sent a part, or all, of a record that it asks us to offer again.
-        self.session.exposing(len(record))
-        return self._socket.send(record)
+        if isinstance(self._socket, ssl.SSLSocket):
+            # OpenSSL may have sent a part, or all, of a record that it asks us to offer again.
+            self.session.exposing(len(view))
+        return self._socket.send(view)
 
     def _shake_hands(self, timeout_s: float) -> None:
         self._socket = secured(self._socket, self._tls, self._host, timeout_s)

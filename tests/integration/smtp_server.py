@@ -1,12 +1,13 @@
 """A loopback SMTP server that obeys RFC 5321, and breaks off, stalls or babbles where it is told.
 
-It answers a command by its verb (the greeting is "", the end of a message ".") and keeps a log of
-the messages it accepted, which is the truth the tests hold the client to.
+It answers a command by its verb (the greeting is "", the end of a message ".", that of a chunk
+"BDAT") and keeps a log of the messages it accepted: the truth the tests hold the client to.
 """
 
 from __future__ import annotations
 
 import base64
+import os
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from typing import Self
 
 CERTIFICATE = Path(__file__).with_name("smtp_loopback.pem")
 EXTENSIONS = ("PIPELINING", "SIZE 10240000", "ENHANCEDSTATUSCODES")
+CHUNKED = (*EXTENSIONS, "CHUNKING")
 USER, PASSWORD = "news", "p:w/d@1"
 
 
@@ -27,6 +29,7 @@ class Hangup:
 
     first: bytes = b""
     after: bool = False  # the command is carried out, and only its reply is missing
+    beneath: bytes = b""  # sent after `first`, past TLS
 
 
 Answer = str | bytes | Hangup | None  # None: as the RFC has it; bytes: sent as they are
@@ -54,6 +57,7 @@ class Talk:
     is_private: bool = False
     is_signed_in: bool = False
     pending: bytes = b""
+    chunk: bytes = b""
 
     def reset(self) -> None:
         self.sender, self.recipients = None, []
@@ -149,13 +153,14 @@ class SmtpServer:
                 if answer.after:
                     self._carry_out(talk, verb, line)
                 connection.sendall(answer.first)
+                os.write(connection.fileno(), answer.beneath)
                 return
             said = self._carry_out(talk, verb, line) if answer is None else answer
             if verb == ".":
                 talk.reset()  # granted or refused, the transaction is over
             connection.sendall(said if isinstance(said, bytes) else f"{said}\r\n".encode())
             code = said[:3] if isinstance(said, str) else said[:3].decode("ascii", "replace")
-            if code in ("221", "421"):
+            if code in ("221", "421") and isinstance(said, str):
                 return
             if verb == "STARTTLS" and code == "220":
                 connection = self._secure(connection, talk)
@@ -169,6 +174,8 @@ class SmtpServer:
                 line = self._line(connection, talk)
                 verb = line.split(" ")[0].upper()
                 self.commands.append(line)
+                if verb == "BDAT" and "CHUNKING" in self._extensions:
+                    talk.chunk = self._octets(connection, talk, int(line.split()[1]))
 
     def _carry_out(self, talk: Talk, verb: str, line: str) -> str:
         match verb:
@@ -203,6 +210,9 @@ class SmtpServer:
                 return "354 Go on" if talk.recipients else "503 5.5.1 RCPT first"
             case ".":
                 return self._keep(talk, line.encode("latin-1"))
+            case "BDAT" if "CHUNKING" in self._extensions:
+                # Refused, it leaves the transaction open: only RSET ends that (RFC 3030, 2).
+                return self._keep(talk, talk.chunk) if talk.recipients else "503 5.5.1 RCPT first"
             case "QUIT":
                 return "221 2.0.0 Bye"
             case _:
@@ -241,12 +251,21 @@ class SmtpServer:
             lines.append(line.removeprefix(b".") + b"\r\n")
         return b"".join(lines).decode("latin-1")
 
+    def _octets(self, connection: socket.socket, talk: Talk, count: int) -> bytes:
+        while len(talk.pending) < count:
+            self._more(connection, talk)
+        found, talk.pending = talk.pending[:count], talk.pending[count:]
+        return found
+
     def _until(self, connection: socket.socket, talk: Talk, end: bytes) -> bytes:
         while end not in talk.pending:
-            data = connection.recv(65_536)
-            if not data:
-                raise ConnectionError
-            self.reads.append(data)
-            talk.pending += data
+            self._more(connection, talk)
         found, _, talk.pending = talk.pending.partition(end)
         return found
+
+    def _more(self, connection: socket.socket, talk: Talk) -> None:
+        data = connection.recv(65_536)
+        if not data:
+            raise ConnectionError
+        self.reads.append(data)
+        talk.pending += data

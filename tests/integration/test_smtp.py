@@ -5,13 +5,15 @@ from __future__ import annotations
 import socket
 from collections import Counter
 
-import postroom
 import pytest
-from postroom import CONTENT, FOLDER
 from smtp_client import (
+    CONTENT,
+    FOLDER,
     PLAIN_TURNS,
     SENDER,
+    WAYS,
     envelopes,
+    for_reader,
     hand_over,
     mailing,
     outcomes,
@@ -20,36 +22,23 @@ from smtp_client import (
 )
 from smtp_server import (
     CERTIFICATE,
+    CHUNKED,
     EXTENSIONS,
     PASSWORD,
     USER,
     Answer,
-    Script,
     SmtpServer,
     Talk,
 )
-from sqlalchemy import Engine
 
 from newsletter.errors import PermanentError
-from newsletter.providers.base import Envelope, Evidence, Mailing, Outcome
+from newsletter.providers.base import Envelope, Evidence, Mailing, Outcome, Unlogged
 
 AUTH = (*EXTENSIONS, "AUTH PLAIN LOGIN")
 QUOTED_PASSWORD = "p%3Aw%2Fd%401"
 
 
-def for_reader(number: int, verb: str, answer: Answer) -> Script:
-    """Answers so to that verb in reader `number`'s transaction."""
-
-    def script(talk: Talk, said: str, line: str) -> Answer:
-        address = f"reader{number}@example.com"
-        if said == verb == "RCPT":
-            return answer if f"<{address}>" in line else None
-        return answer if said == verb and address in talk.recipients else None
-
-    return script
-
-
-@pytest.mark.parametrize("extensions", [EXTENSIONS, PLAIN_TURNS], ids=["pipelined", "in turns"])
+@WAYS
 @pytest.mark.parametrize("connections", [1, 4])
 def test_every_message_arrives_once_and_as_it_was_written(
     extensions: tuple[str, ...], connections: int
@@ -122,22 +111,28 @@ def test_a_connection_carries_only_so_many_messages() -> None:
         assert len(server.readers) == len(set(server.readers)) == 10
 
 
-@pytest.mark.parametrize("extensions", [EXTENSIONS, PLAIN_TURNS], ids=["pipelined", "in turns"])
+@WAYS
 @pytest.mark.parametrize(
     ("verb", "answer", "outcome"),
     [
-        ("RCPT", "550 5.1.1 No reader2@example.com, nor READER2 here", Outcome.FAILED),
+        ("RCPT", "550 5.1.1 No reader2@example.com, nor READER2 here", Outcome.BOUNCED),
+        ("RCPT", "550 No such user", Outcome.BOUNCED),
+        ("RCPT", "554 5.7.1 Not for you", Outcome.BOUNCED),
         ("RCPT", "450 4.2.0 Greylisted", Outcome.DEFERRED),
         ("DATA", "554 5.7.1 Not that", Outcome.FAILED),
         ("DATA", "451 4.3.0 Later", Outcome.DEFERRED),
         (".", "550-5.7.1 Looks\r\n550 5.7.1 like spam", Outcome.FAILED),
         (".", "452 4.3.1 Full", Outcome.DEFERRED),
         (".", "421 4.3.0 Going down", Outcome.DEFERRED),
+        (".", "550 5.2.1 Closed", Outcome.BOUNCED),
+        (".", "552 5.2.3 Too long", Outcome.FAILED),
     ],
 )
 def test_a_refusal_concerns_only_the_message_it_was_given_for(
     extensions: tuple[str, ...], verb: str, answer: str, outcome: Outcome
 ) -> None:
+    if extensions is CHUNKED and verb in ("DATA", "."):
+        verb = "BDAT"
     script = for_reader(2, verb, answer)
     with SmtpServer(script, extensions=extensions) as server, smtp(server.url) as provider:
         receipts, error = hand_over(provider, envelopes(5))
@@ -147,7 +142,9 @@ def test_a_refusal_concerns_only_the_message_it_was_given_for(
         assert set(found.values()) == {Outcome.SUBMITTED}
         assert sorted(server.readers) == [f"reader{n}@example.com" for n in (1, 3, 4, 5)]
     detail = next(receipt.detail for receipt in receipts if receipt.key == 2)
-    assert answer[:3] in detail
+    assert detail.startswith(answer[:3])
+    if answer[3] == " ":
+        assert detail.startswith(" ".join(answer.split(" ")[:2]))
     assert "reader2" not in detail.lower()
 
 
@@ -160,7 +157,7 @@ def test_data_granted_for_a_refused_reader_is_answered_with_a_lone_dot() -> None
 
     with SmtpServer(script) as server, smtp(server.url) as provider:
         receipts, _ = hand_over(provider, envelopes(3))
-        assert outcomes(receipts)[2] is Outcome.FAILED
+        assert outcomes(receipts)[2] is Outcome.BOUNCED
         assert server.readers == ["reader1@example.com", "reader3@example.com"]
 
 
@@ -224,17 +221,6 @@ def test_an_address_that_could_break_out_never_reaches_the_wire(address: str) ->
         assert server.readers == ["reader1@example.com"]
 
 
-def test_an_issue_goes_out_by_smtp_and_its_proof_holds(database: Engine) -> None:
-    issue_id = postroom.frozen_issue(database, readers=300)
-    script = for_reader(7, "RCPT", "550 5.1.1 Nobody")
-    with SmtpServer(script) as server, smtp(server.url, connections=3) as provider:
-        postroom.deliver(database, issue_id, provider)
-        assert len(set(server.readers)) == len(server.readers) == 299
-    proof = postroom.prove(database, issue_id)
-    assert (proof.holds, proof.complete, proof.duplicates) == (True, True, 0)
-    assert (proof.states["submitted"], proof.states["failed"]) == (299, 1)
-
-
 def test_a_message_that_cannot_be_made_fails_alone() -> None:
     def refusing(envelope: Envelope) -> bytes:
         if envelope.key == 2:
@@ -242,7 +228,9 @@ def test_a_message_that_cannot_be_made_fails_alone() -> None:
         return splice(envelope)
 
     with SmtpServer() as server, smtp(server.url) as provider:
-        receipts = list(provider.submit(Mailing(FOLDER, refusing, CONTENT), envelopes(3)))
+        receipts = list(
+            provider.submit(Mailing(FOLDER, refusing, CONTENT), envelopes(3), Unlogged())
+        )
         assert outcomes(receipts)[2] is Outcome.FAILED
         assert len(server.readers) == 2
 
@@ -303,7 +291,9 @@ def test_messages_of_any_size_travel_in_tls(implicit: bool) -> None:
         place = f"{USER}:{QUOTED_PASSWORD}@127.0.0.1:{server.port}"
         url = f"smtps://{place}" if implicit else f"smtp://{place}?tls=starttls"
         with smtp(url, connections=2) as provider:
-            receipts = list(provider.submit(Mailing(FOLDER, large, CONTENT), envelopes(6)))
+            receipts = list(
+                provider.submit(Mailing(FOLDER, large, CONTENT), envelopes(6), Unlogged())
+            )
         assert set(outcomes(receipts).values()) == {Outcome.SUBMITTED}
         arrived = {one.recipients[0]: one.message for one in server.accepted}
         assert arrived == {one.address: large(one) for one in envelopes(6)}

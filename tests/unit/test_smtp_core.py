@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.providers.base import Outcome
-from newsletter.providers.smtp_core import Identity, Phase, Session, Settled
+from newsletter.providers.smtp_core import Session
+from newsletter.providers.smtp_flight import Settled
 from newsletter.providers.smtp_letters import Letter
+from newsletter.providers.smtp_opening import Identity, Phase
 
 ME = Identity("here.example.com", "news@example.com")
 GREETING = b"220 there ESMTP\r\n"
@@ -105,7 +107,7 @@ def test_a_refused_reader_leaves_no_transaction_behind(offer: bytes) -> None:
     refusal = b"550 5.1.1 Nobody\r\n"
     session.receive(OK + refusal + (b"503 5.5.1 No\r\n" if offer is PIPELINED else b""))
     written(session)
-    assert outcomes(session.take_settled()) == {1: Outcome.FAILED}
+    assert outcomes(session.take_settled()) == {1: Outcome.BOUNCED}
     session.begin(letter(2))
     assert written(session).startswith(b"RSET\r\n")
 
@@ -120,7 +122,7 @@ def test_data_granted_though_nobody_is_to_receive_it_gets_a_lone_dot() -> None:
     session.receive(b"554 5.5.1 No valid recipients\r\n" + OK + OK + GO_ON)
     written(session)
     session.receive(OK)
-    assert outcomes(session.take_settled()) == {1: Outcome.FAILED, 2: Outcome.SUBMITTED}
+    assert outcomes(session.take_settled()) == {1: Outcome.BOUNCED, 2: Outcome.SUBMITTED}
 
 
 def test_a_lost_connection_is_uncertain_only_from_the_first_octet_of_the_dot() -> None:
@@ -156,7 +158,7 @@ def test_a_refusal_stands_though_the_connection_is_lost_after_it() -> None:
     written(session)
     session.receive(OK + b"550 5.1.1 Nobody\r\n")
     session.closed("gone")
-    assert outcomes(session.take_settled()) == {1: Outcome.FAILED}
+    assert outcomes(session.take_settled()) == {1: Outcome.BOUNCED}
 
 
 def test_a_letter_that_cannot_go_leaves_the_connection_as_it_was() -> None:
@@ -245,7 +247,7 @@ def test_however_the_servers_bytes_are_cut_the_outcome_is_the_same(
     assert [(s.letter, s.outcome) for s in cut] == [(s.letter, s.outcome) for s in whole]
     assert [s.detail for s in cut] == [s.detail for s in whole]
     assert outcomes(whole)[1] is Outcome.SUBMITTED
-    assert outcomes(whole)[2] is Outcome.FAILED
+    assert outcomes(whole)[2] is Outcome.BOUNCED
     assert outcomes(whole)[3] is Outcome.DEFERRED
 
 
