@@ -1,12 +1,12 @@
 """A provider that hands messages to SendGrid through its official client.
 
 SendGrid knows no idempotency key, so nothing is posted twice unless it is certain that the first
-time came to nothing. What is certain: `sendgrid_answers`. What is posted: `sendgrid_payload`.
+time came to nothing; and a request is on record under an id of its own before it leaves. What is
+certain: `sendgrid_answers`. What is posted: `sendgrid_payload`.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import urllib.request
@@ -22,15 +22,34 @@ from python_http_client.exceptions import HTTPError
 from sendgrid import SendGridAPIClient
 
 from newsletter.errors import PermanentError, RefusedError, SettingsError, TransientError
-from newsletter.providers.base import Content, Envelope, Evidence, Mailing, Outcome, Receipt
+from newsletter.providers.base import (
+    AttemptLog,
+    Content,
+    Envelope,
+    Evidence,
+    Mailing,
+    Outcome,
+    Receipt,
+)
 from newsletter.providers.sendgrid_answers import Meaning, Reply, fit_words, pause_s, reply
-from newsletter.providers.sendgrid_payload import Part, body, part, requests, unfolded
+from newsletter.providers.sendgrid_payload import (
+    MAX_RECIPIENTS,
+    MAX_REQUEST_ID_CHARACTERS,
+    Part,
+    frame,
+    members,
+    part,
+    requests,
+    unfolded,
+    wired,
+)
 
 MAX_RETRIES: Final = 3
 # In one call: a batch is leased for minutes, and the lease renewed between calls.
 MAX_WAITING_S: Final = 100.0
 SUSPICIOUS: Final = 20  # messages refused one by one, and none taken: then it is the mailing
 
+JSON: Final = "application/json; charset=utf-8"
 _LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _API_LOG: Final = logging.getLogger("python_http_client.client")
 _AGAIN: Final = "wait a little, then run the same command again: it goes on where it stopped"
@@ -51,6 +70,7 @@ class SendGrid:
     """Posts up to 1,000 messages a request. One thread at a time may use an instance."""
 
     name = "sendgrid"
+    at_once = MAX_RECIPIENTS
 
     def __init__(
         self,
@@ -74,33 +94,38 @@ class SendGrid:
         self._api = SendGridAPIClient(api_key, host=_checked_url(base_url))
         self._api.client = _FaithfulClient(
             host=self._api.host,
-            request_headers=self._api.client.request_headers,
+            request_headers={**self._api.client.request_headers, "Content-Type": JSON},
             version=3,
             timeout=timeout_s,
         )
 
-    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Iterator[Receipt]:
+    def submit(
+        self, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> Iterator[Receipt]:
         """A receipt for each envelope; `detail` is SendGrid's id of the request and the key.
 
+        Every request is in the log before it is posted, and its receipts come before the next.
         Raises TransientError where the rest was not taken. After a request without an answer it
         also stops: what times out once may time out for everybody.
         """
         content = mailing.content
         parts, refused = _compose(content, envelopes)
         yield from refused
-        bare_bytes = len(json.dumps(body(content, (), sandbox=self._sandbox)))
-        yield from _Call(self._post, self._wait, content, requests(parts, bare_bytes=bare_bytes))
+        longest = "x" * MAX_REQUEST_ID_CHARACTERS
+        bare = wired(frame(content, request=longest, sandbox=self._sandbox), ())
+        planned = requests(parts, bare_bytes=len(bare))
+        yield from _Call(self._post, self._wait, log, content, planned)
 
     def evidence(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> dict[int, Evidence]:
         """Unknown for all: only SendGrid's events tell, and they come by themselves."""
         return {envelope.key: Evidence.UNKNOWN for envelope in envelopes}
 
-    def _post(self, content: Content, parts: Iterable[Part]) -> Reply:
-        """One request, and what its answer or the lack of one means."""
+    def _post(self, content: Content, parts: Iterable[Part], request: str) -> Reply:
+        """One request, and what its answer or the lack of one means. request: its id, or ""."""
         _API_LOG.disabled = True  # at DEBUG it logs the key and every reader
-        request = body(content, parts, sandbox=self._sandbox)
+        posted = wired(frame(content, request=request, sandbox=self._sandbox), parts)
         try:
-            answer = self._api.send(request)
+            answer = self._api.client.mail.send.post(request_body=posted)
         except HTTPError as error:
             answer = error
         except URLError as error:
@@ -125,43 +150,57 @@ class SendGrid:
 
 
 class _Call:
-    """The requests of one `submit`, as their answers come in."""
+    """The requests of one `submit`, as their answers come in.
+
+    planned: requests as they were cut. waiting: what is left of one of them, or its halves; they
+    are settled before the next planned one leaves, so that what has no receipt is never more than
+    one request.
+    """
 
     def __init__(
         self,
-        post: Callable[[Content, Iterable[Part]], Reply],
+        post: Callable[[Content, Iterable[Part], str], Reply],
         wait: Callable[[Reply, int, float], float | None],
+        log: AttemptLog,
         content: Content,
-        waiting: Iterable[list[Part]],
+        planned: Iterator[list[Part]],
     ) -> None:
         self._post = post
         self._wait = wait
+        self._log = log
         self._content = content
-        self._waiting = deque(waiting)
+        self._planned = planned
+        self._waiting: deque[list[Part]] = deque()
         self._waited_s = 0.0
         self._has_taken = False
         # Refused alone, without their address being named: theirs, or the mailing's fault?
         self._held: list[Receipt] = []
 
     def __iter__(self) -> Iterator[Receipt]:
-        while self._waiting:
-            request = self._waiting.popleft()
-            answer = self._ask(request)
-            if answer.meaning is Meaning.TAKEN:
-                self._has_taken = True
-                yield from (_taken(answer, one) for one in request)
-            elif answer.meaning is Meaning.AT_FAULT:
-                yield from self._find_fault(request, answer)
-            else:
-                yield from self._stop(request, answer)
-            if self._has_taken:
-                yield from self._release()
-        yield from self._release()
+        for request in self._planned:
+            self._waiting.append(request)
+            while self._waiting:
+                yield from self._settle(self._waiting.popleft())
+            yield from self._release()
+
+    def _settle(self, request: list[Part]) -> Iterator[Receipt]:
+        answer = self._ask(request)
+        if answer.meaning is Meaning.TAKEN:
+            self._has_taken = True
+            yield from (_taken(answer, one) for one in request)
+        elif answer.meaning is Meaning.AT_FAULT:
+            yield from self._find_fault(request, answer)
+        else:
+            yield from self._stop(request, answer)
+        if self._has_taken:
+            yield from self._release()
 
     def _ask(self, request: Sequence[Part]) -> Reply:
+        """Posts a set of messages; again, under the same id, while none of them was taken."""
+        request_id = self._log.request([one.key for one in request])
         attempt = 0
         while True:
-            answer = self._post(self._content, request)
+            answer = self._post(self._content, request, request_id)
             waited_s = self._wait(answer, attempt, self._waited_s)
             if waited_s is None:
                 return answer
@@ -169,15 +208,10 @@ class _Call:
             attempt += 1
 
     def _stop(self, request: Sequence[Part], answer: Reply) -> Iterator[Receipt]:
-        """The rest is given back. Raises TransientError, unless something was taken before."""
-        is_pause = answer.meaning in (Meaning.LATER, Meaning.NOT_REACHED)
+        """The rest is given back: it was not tried, so it is nobody's failure."""
         if answer.meaning is Meaning.UNANSWERED:
             yield from (Receipt(one.key, Outcome.UNCERTAIN, answer.words) for one in request)
-        if not (is_pause and self._has_taken):
-            raise TransientError(answer.words, hint=_HINTS[answer.meaning])
-        for one in (*request, *(one for later in self._waiting for one in later)):
-            yield Receipt(one.key, Outcome.DEFERRED, answer.words)
-        self._waiting.clear()
+        raise TransientError(answer.words, hint=_HINTS[answer.meaning])
 
     def _find_fault(self, request: list[Part], answer: Reply) -> Iterator[Receipt]:
         """Fails who is named; where nobody is, goes on with each half."""
@@ -239,11 +273,11 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 
 def _compose(content: Content, envelopes: Sequence[Envelope]) -> tuple[list[Part], list[Receipt]]:
     """Everybody's part, all before the first request goes out; and those who cannot have one."""
-    headers = unfolded(content.headers)
+    shared = members(unfolded(content.headers))
     parts, refused = [], []
     for envelope in envelopes:
         try:
-            parts.append(part(content, headers, envelope))
+            parts.append(part(content, shared, envelope))
         except (PermanentError, RefusedError) as error:
             refused.append(Receipt(envelope.key, Outcome.FAILED, error.what))
     return parts, refused

@@ -5,6 +5,7 @@ A reader's message is then three header lines and a join of byte strings.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +28,7 @@ from newsletter.rendering.view import Publication
 
 _SAMPLE_SLOTS: Mapping[str, str] = dict.fromkeys(Slot, "sample")
 _PER_READER = ("To", "Message-ID", "List-Unsubscribe")
+_TOKEN = re.compile(r"[!-+\--;=?-~]+")  # printable ASCII but for blank, comma, < and >
 FOLD = ",\r\n "  # between the entries of a header, never inside one
 
 
@@ -207,7 +209,7 @@ def _part_head(boundary: str, subtype: str) -> bytes:
 
 def _token(value: str, what: str) -> str:
     """A value that stands between angle brackets in a header."""
-    if not value or not value.isascii() or not value.isprintable() or set(value) & set(" <>,"):
+    if not _TOKEN.fullmatch(value):
         raise RefusedError(
             f"{value!r} cannot be the {what} of a message",
             hint="give one that is plain ASCII without blanks, commas and angle brackets",

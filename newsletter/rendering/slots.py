@@ -61,18 +61,22 @@ def greeting(name: str) -> str:
 
 
 def escape_html(value: str) -> str:
-    return html.escape(_CONTROLS.sub(" ", value), quote=True)
+    return html.escape(escape_text(value), quote=True)
 
 
 def escape_text(value: str) -> str:
-    return _CONTROLS.sub(" ", value)
+    # Nothing printable is a control: most values are spared the search, which costs ten times that.
+    return value if value.isprintable() else _CONTROLS.sub(" ", value)
 
 
 def replacements(values: Mapping[str, str]) -> dict[str, str]:
     """What each placeholder becomes for one reader, in HTML and in text, for plain replacing."""
-    html_part = {_IN_HTML[slot]: escape_html(v) for slot, v in values.items()}
-    text_part = {_IN_TEXT[slot]: escape_text(v) for slot, v in values.items()}
-    return html_part | text_part
+    shown = {}
+    for slot, value in values.items():
+        plain = escape_text(value)
+        shown[_IN_TEXT[slot]] = plain
+        shown[_IN_HTML[slot]] = html.escape(plain, quote=True)
+    return shown
 
 
 def neutral(rendered_html: str, values: Mapping[str, str]) -> str:

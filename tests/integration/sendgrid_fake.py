@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+MOST = 1_000
 REFUSED_ADDRESS = "Does not contain a valid address."
 
 
@@ -39,9 +40,12 @@ class FakeSendGrid:
     """Takes `POST /v3/mail/send`; `script` holds acts for the next requests, one each.
 
     bad: addresses it refuses and names. unnamed_bad: refuses without saying which. keys: those
-    it knows. accepted: the addresses it took, in order; ids: the nl_delivery of each.
-    looks: whether it reads what it gets, or only takes it.
+    it knows. accepted: the addresses it took, in order; arguments: what the events about each
+    would carry. looks: whether it reads what it gets, or only takes it. witness: is told of each
+    request once it is read, before it is answered.
     """
+
+    witness: Callable[[Any], None] = staticmethod(lambda _payload: None)
 
     def __init__(self, *, keys: set[str], looks: bool = True, max_bytes: int = 30_000_000) -> None:
         self.keys = keys
@@ -51,7 +55,7 @@ class FakeSendGrid:
         self.bad: set[str] = set()
         self.unnamed_bad: set[str] = set()
         self.accepted: list[str] = []
-        self.marks: list[str] = []
+        self.arguments: list[dict[str, str]] = []
         self.payloads: list[Any] = []
         self.connections = 0
         self.closing = threading.Event()
@@ -75,14 +79,23 @@ class FakeSendGrid:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def marks(self) -> list[str]:
+        """The nl_delivery of each message it took."""
+        return [one["nl_delivery"] for one in self.arguments]
+
     def take(self, payload: Any) -> None:
+        """A personalization's arguments are joined with the request's, and win."""
+        shared = payload.get("custom_args", {})
         for one in payload["personalizations"]:
             self.accepted += [to["email"] for to in one["to"]]
-            self.marks.append(one["custom_args"]["nl_delivery"])
+            self.arguments.append(shared | one["custom_args"])
 
     def judge(self, payload: Any) -> Act:
         """As SendGrid would: all of a request, or none of it."""
         people = [to["email"] for one in payload["personalizations"] for to in one["to"]]
+        if not 1 <= len(people) <= MOST:
+            return Act(400, body=error(f"There is a limit of {MOST} total recipients."))
         if len({one.lower() for one in people}) < len(people):
             return Act(400, body=error("Each unique email address should only be included once."))
         for index, address in enumerate(people):
@@ -105,6 +118,7 @@ def _handler(fake: FakeSendGrid) -> Callable[..., BaseHTTPRequestHandler]:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
             payload = json.loads(raw) if fake.looks else None
             fake.payloads.append(payload)
+            fake.witness(payload)
             act = act or self._usual(raw, payload)
             if act.accepts and payload is not None:
                 fake.take(payload)
@@ -130,6 +144,8 @@ def _handler(fake: FakeSendGrid) -> Callable[..., BaseHTTPRequestHandler]:
                 return Act(401, body=error("The provided authorization grant is invalid"))
             if self.path != "/v3/mail/send":
                 return Act(404, body=error("not found"))
+            if self.headers.get_content_type() != "application/json":
+                return Act(415, body=error("Content-Type must be application/json"))
             if len(raw) > fake.max_bytes:
                 return Act(413, body=error("Payload too large"))
             return fake.judge(payload) if fake.looks else Act(202, (("X-Message-Id", "x"),))

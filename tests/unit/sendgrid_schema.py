@@ -64,6 +64,12 @@ SCHEMA = {
         },
         "from": MAILBOX,
         "reply_to": MAILBOX,
+        "custom_args": {
+            "type": "object",
+            "required": ["nl_request"],
+            "additionalProperties": False,
+            "properties": {"nl_request": {"type": "string", "pattern": "^[^@\\s]{1,100}$"}},
+        },
         "subject": {"type": "string", "minLength": 1, "pattern": "^[^\\r\\n]*$"},
         "content": {
             "type": "array",
@@ -119,8 +125,12 @@ def faults(payload: Any) -> list[str]:
         found.append("more than 1,000 recipients")
     if len(set(addresses)) < len(addresses):
         found.append("an address comes twice")
+    shared = payload.get("custom_args", {})
     for one in people:
-        for kind in ("substitutions", "custom_args"):
-            if sum(len(k.encode()) + len(v.encode()) for k, v in one[kind].items()) >= 10_000:
+        for kind, values in (
+            ("substitutions", one["substitutions"]),
+            ("custom_args", shared | one["custom_args"]),
+        ):
+            if sum(len(k.encode()) + len(v.encode()) for k, v in values.items()) >= 10_000:
                 found.append(f"10,000 bytes of {kind} or more")
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,19 +49,33 @@ def envelope(
 
 
 def part(one: Envelope, content: Content = CONTENT) -> payload.Part:
-    return payload.part(content, payload.unfolded(content.headers), one)
+    return payload.part(content, payload.members(payload.unfolded(content.headers)), one)
+
+
+def whole(
+    parts: Iterable[payload.Part],
+    *,
+    content: Content = CONTENT,
+    request_id: str = "",
+    sandbox: bool = False,
+) -> payload.Json:
+    """A request as SendGrid reads it."""
+    frame = payload.frame(content, request=request_id, sandbox=sandbox)
+    made: payload.Json = json.loads(payload.wired(frame, parts))
+    return made
 
 
 def request(
-    *envelopes: Envelope, content: Content = CONTENT, sandbox: bool = False
+    *envelopes: Envelope, content: Content = CONTENT, request_id: str = "", sandbox: bool = False
 ) -> payload.Json:
-    made = payload.body(content, [part(one, content) for one in envelopes], sandbox=sandbox)
+    parts = [part(one, content) for one in envelopes]
+    made = whole(parts, content=content, request_id=request_id, sandbox=sandbox)
     assert sendgrid_schema.faults(made) == []
     return made
 
 
 def cut(parts: list[payload.Part]) -> list[list[payload.Part]]:
-    return list(payload.requests(parts, bare_bytes=len(json.dumps(payload.body(CONTENT, ())))))
+    return list(payload.requests(parts, bare_bytes=len(payload.wired(payload.frame(CONTENT), ()))))
 
 
 @given(
@@ -76,8 +90,9 @@ def test_every_payload_keeps_the_documented_limits(
     slot = slot.encode("utf-8", "replace").decode()
     made = request(*(envelope(key, name=name, slot=slot) for key in keys), sandbox=sandbox)
     assert len(made["personalizations"]) == len(keys)
-    parts = [part(envelope(key, name=name, slot=slot)) for key in keys]
-    assert all(len(json.dumps(one.personalization)) < one.most_bytes for one in parts)
+    for one, key in zip(made["personalizations"], keys, strict=True):
+        assert one["substitutions"] == {"zqHname7zq": slot, "zqTname7zq": slot}
+        assert one["custom_args"] == {"nl_delivery": f"2026-w48.m{key}.{key}"}
 
 
 def test_the_schema_would_notice_what_sendgrid_refuses() -> None:
@@ -93,6 +108,9 @@ def test_the_schema_would_notice_what_sendgrid_refuses() -> None:
         good | {"content": list(reversed(good["content"]))},
         good | {"tracking_settings": {"click_tracking": {"enable": True}}},
         good | {"subject": ""},
+        good | {"custom_args": {"nl_request": 1}},
+        good | {"custom_args": {"nl_request": "a@example.com"}},
+        good | {"custom_args": {"nl_delivery": "2026-w48.m7.7"}},
     ]
     assert all(sendgrid_schema.faults(case) for case in cases)
 
@@ -111,6 +129,28 @@ def test_a_reader_gets_their_own_values_headers_and_mark() -> None:
             "custom_args": {"nl_delivery": "2026-w48.m7.7"},
         }
     ]
+
+
+def test_a_request_says_its_id_once_for_all_and_none_where_it_has_none() -> None:
+    made = request(envelope(1), envelope(2), request_id="r" * 64)
+    assert made["custom_args"] == {"nl_request": "r" * 64}
+    assert [one["custom_args"] for one in made["personalizations"]] == [
+        {"nl_delivery": "2026-w48.m1.1"},
+        {"nl_delivery": "2026-w48.m2.2"},
+    ]
+    assert "custom_args" not in request(envelope(1))
+
+
+def test_what_goes_over_the_wire_says_nothing_of_itself_in_a_log() -> None:
+    posted = payload.wired(payload.frame(CONTENT), [part(envelope(name="Zoë"))])
+    assert posted.encode("utf-8") is posted
+    assert b"reader7@example.com" in posted
+    assert f"{posted}" == f"[{len(posted):,} bytes]"
+
+
+@given(st.dictionaries(st.text(), st.text()))
+def test_members_are_those_of_a_json_object(values: dict[str, str]) -> None:
+    assert json.loads(f"{{{payload.members(values)}}}") == values
 
 
 def test_the_content_goes_over_once_with_its_tokens_in_it() -> None:
@@ -179,7 +219,7 @@ def test_a_request_holds_at_most_a_thousand_readers() -> None:
 def test_a_request_stays_under_thirty_megabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(payload, "MAX_REQUEST_BYTES", 40_000)
     cuts = cut([part(envelope(key, slot="é" * 300)) for key in range(1, 101)])
-    sizes = [len(json.dumps(payload.body(CONTENT, one))) for one in cuts]
+    sizes = [len(payload.wired(payload.frame(CONTENT), one)) for one in cuts]
     assert max(sizes) < 40_000
     assert max(sizes) > 10_000
     assert sum(map(len, cuts)) == 100
