@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -27,11 +27,13 @@ from pydantic_settings import (
 )
 
 from newsletter.errors import SettingsError
+from newsletter.rates import Connections, Count, Day, DomainRates, Errors, PerSecond, WarmUp
 from newsletter.theme import Palette, Theme
 
 PREFIX = "NEWSLETTER_"
 TESTS_PREFIX = "NEWSLETTER_TEST_"
 FILE = "newsletter.toml"
+OPEN_TABLES = ("rate_per_domain",)  # whose keys are the operator's own, not ours to know
 _FROM_VARIABLE = "NEWSLETTER_FROM"  # `from` is a word of Python's: the field is `from_`
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SEND_AT = re.compile(
@@ -92,6 +94,15 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = None
     sendgrid_api_key: SecretStr | None = None
     sendgrid_url: str = "https://api.sendgrid.com"
+    smtp_connections: Connections = 4
+    rate_per_second: PerSecond = None
+    rate_per_hour: Count = None
+    rate_per_day: Count = None
+    rate_per_domain: Annotated[DomainRates, NoDecode] = Field(default_factory=dict)
+    warm_up_from: Day = None
+    warm_up: Annotated[WarmUp, NoDecode] = Field(default=(), validate_default=True)
+    stop_after_errors: Errors = 100
+    seeds: Annotated[tuple[str, ...], NoDecode] = ()
     now: datetime | None = None
 
     @classmethod
@@ -108,7 +119,7 @@ class Settings(BaseSettings):
             values[_FROM_VARIABLE] = values.pop("from")
         return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
 
-    @field_validator("secret_keys", "editors", mode="before")
+    @field_validator("secret_keys", "editors", "seeds", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -155,11 +166,23 @@ class Settings(BaseSettings):
             raise ValueError("has letters no mail header takes; write its domain as xn--...")
         return value
 
-    @field_validator("editors")
+    @field_validator("editors", "seeds")
     @classmethod
     def _mailboxes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:
             mailbox(one)
+        return value
+
+    @field_validator("warm_up")
+    @classmethod
+    def _with_its_start(cls, value: tuple[int, ...], info: ValidationInfo) -> tuple[int, ...]:
+        if "warm_up_from" not in info.data:  # it has a fault of its own
+            return value
+        start = info.data["warm_up_from"]
+        if value and start is None:
+            raise ValueError("needs warm_up_from, the day it starts on, as 2026-11-23")
+        if start is not None and not value:
+            raise ValueError("is missing beside warm_up_from; write it as 50,100,500,1000,5000")
         return value
 
     @field_validator("list_id")
@@ -267,7 +290,7 @@ def variable_of(key: str) -> str:
 def flat(values: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
     """(key, value) of settings or of a file's tables, nested ones as `theme.dark.accent`."""
     for key, value in _members(values):
-        if isinstance(value, Mapping | Palette):
+        if isinstance(value, Mapping | Palette) and prefix + key not in OPEN_TABLES:
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
@@ -309,8 +332,12 @@ def _secret(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_shown(one)}" for key, one in value.items())
+    if isinstance(value, float):
+        return f"{value:.12g}"
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 

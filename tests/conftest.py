@@ -1,10 +1,12 @@
-"""Every test starts without the settings of the shell it was called from."""
+"""Every test starts without the settings of the shell, and with the logs as they come."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
 # Two busy cores are no fault of an example: timings live in tests/benchmarks.
@@ -17,6 +19,13 @@ def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("NEWSLETTER_") and not name.startswith("NEWSLETTER_TEST_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A command that was run in here may have sent them to stderr."""
+    yield
+    structlog.reset_defaults()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
