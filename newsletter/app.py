@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session
 
 from newsletter.bundled import bundled
+from newsletter.delivery.rate import TOLERANCE_S, Limits, Throttle
 from newsletter.errors import SettingsError
 from newsletter.providers.base import Provider
 from newsletter.providers.outbox import Outbox
@@ -44,6 +45,7 @@ class App:
     keyring: Keyring
     renderer: Renderer
     provider: Provider | None  # None: it lacks settings, see `sending_provider`
+    throttle: Throttle
     clock: Clock
     slot: WeeklySlot
     publication: Publication
@@ -84,15 +86,33 @@ def build_app(settings: Settings, *, running_clock: bool = False) -> App:
     _make_home(settings.home)
     engine = open_engine(settings.database)
     require_current_schema(engine)
+    clock = clock_of(settings.now, running=running_clock)
     return App(
         settings=settings,
         engine=engine,
         keyring=Keyring(load_keys(settings)),
         renderer=Renderer(settings.templates_dir),
         provider=provider_of(settings),
-        clock=clock_of(settings.now, running=running_clock),
+        # On a clock that goes on in any case: on one that stands still a limit never lets go.
+        throttle=Throttle(engine, limits_of(settings), clock_of(settings.now, running=True)),
+        clock=clock,
         slot=WeeklySlot(settings.send_at.weekday, settings.send_at.at, settings.timezone),
         publication=publication_of(settings),
+    )
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What the settings allow in a second, an hour and a day."""
+    return Limits(
+        per_second=settings.rate_per_second,
+        per_hour=settings.rate_per_hour,
+        per_day=settings.rate_per_day,
+        per_domain=settings.rate_per_domain,
+        warm_up_from=settings.warm_up_from,
+        warm_up=settings.warm_up,
+        zone=settings.timezone,
+        # Few large requests come closer to a rate when more may leave together.
+        tolerance_s=1.0 if settings.provider == "sendgrid" else TOLERANCE_S,
     )
 
 
@@ -139,7 +159,12 @@ def provider_of(settings: Settings) -> Provider | None:
 
         sender = parseaddr(settings.from_)[1]
         url = settings.smtp_url.get_secret_value()
-        return Smtp.from_url(url, sender=sender, helo=sender.rpartition("@")[2])
+        return Smtp.from_url(
+            url,
+            sender=sender,
+            helo=sender.rpartition("@")[2],
+            connections=settings.smtp_connections,
+        )
     if settings.provider == "sendgrid" and settings.sendgrid_api_key is not None:
         from newsletter.providers.sendgrid import SendGrid
 

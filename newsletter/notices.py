@@ -1,4 +1,4 @@
-"""What editors are told, once each: approval is due, a slot passed, a week is thin."""
+"""What editors are told: approval is due, a slot passed, a week is thin, a send had to stop."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def thin_week(app: App, session: Session, week: IssueWeek, slot_at: datetime) ->
     _tell(app, session, "thin_week", str(week), facts)
 
 
+def send_paused(app: App, session: Session, issue: IssueDetails, *, why: str) -> None:
+    """Each time anew: it may be let go on, and be refused again."""
+    known = _issue_facts(app, issue)
+    facts = {name: known[name] for name in ("week", "subject", "preview_url")}
+    facts |= {"why": why, "command": f"newsletter issue resume {issue.ref}"}
+    _tell(app, session, "send_paused", f"{issue.ref}:{app.clock().isoformat()}", facts)
+
+
 def in_words(app: App, instant: datetime) -> str:
     """An instant on the publication's calendar: `Tuesday 24 November 2026, 09:00 (UTC)`."""
     local = instant.astimezone(app.slot.zone)
@@ -43,12 +51,12 @@ def in_words(app: App, instant: datetime) -> str:
 
 def _issue_facts(app: App, issue: IssueDetails) -> dict[str, str]:
     return {
-        "week": issue.week,
+        "week": issue.ref,
         "slot": in_words(app, issue.slot_at),
         "subject": issue.subject,
         "preview_url": f"{app.publication.url}/studio/issues/{issue.slug}",
         "findings": _counted(issue),
-        "command": f"newsletter issue approve {issue.week}",
+        "command": f"newsletter issue approve {issue.ref}",
     }
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from newsletter import mailings, renders
+from newsletter import mailings, notices, renders
 from newsletter.app import App
-from newsletter.delivery import ledger, proof, sender
-from newsletter.delivery.owner import Owner
+from newsletter.delivery import evidence, freezing, ledger, proof, sender
+from newsletter.delivery.owner import on_duty
+from newsletter.delivery.watch import Progress
 from newsletter.editorial import (
     approvals,
     content,
@@ -26,6 +27,7 @@ from newsletter.editorial import (
 from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.issues import IssueDetails
 from newsletter.editorial.planning import Changes
+from newsletter.endings import end_where_complete
 from newsletter.errors import ApprovalError, RefusedError
 from newsletter.store.states import IssueState
 from newsletter.tracking import links
@@ -39,11 +41,16 @@ def never() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """Where an issue stands after a send, and the account of its audience."""
+    """Where an issue stands after a send, the account of its audience, and how the send went."""
 
     issue: IssueDetails
     proof: proof.Proof
-    stopped: str  # why it ended while something was left; empty where nothing was left to claim
+    progress: Progress
+
+    @property
+    def stopped(self) -> str:
+        """Why it ended while something was left; empty where nothing was left to claim."""
+        return self.progress.stopped
 
 
 def import_content(
@@ -71,7 +78,7 @@ def take_into_store(
             return outcome
         if outcome.changed:
             because = f"new revision of {', '.join(outcome.changed)}"
-            for issue in issues.in_states(session, issues.OPEN):
+            for issue in issues.in_states(session, issues.OPEN, kind=None):
                 planning.take_new_revisions(session, issue.id)
                 renders.keep(app, session, issue.id, because=because)
         return outcome
@@ -124,8 +131,8 @@ def approve(app: App, ref: str, *, by: str) -> IssueDetails:
         changed = renders.keep(app, session, issue.id, because=because, twice=True)
     if changed:
         raise ApprovalError(
-            f"issue {issue.week} renders differently from what was last shown",
-            hint=f"look at it again (`newsletter issue show {issue.week}`), then approve",
+            f"issue {issue.ref} renders differently from what was last shown",
+            hint=f"look at it again (`newsletter issue show {issue.ref}`), then approve",
         )
     with app.session() as session:
         approvals.grant(session, issue.id, sha256=issue.sha256, by=by, now=app.clock())
@@ -137,7 +144,7 @@ def send(
     app: App,
     ref: str,
     *,
-    on_progress: Callable[[sender.Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] = never,
 ) -> SendResult:
     """Freezes the issue unless it is frozen, and delivers what the ledger says is left.
@@ -149,11 +156,9 @@ def send(
         issue = issues.find(session, ref)
     if not issue.frozen:
         freeze(app, issue)
-    stopped = deliver(app, issue.id, on_progress=on_progress, should_stop=should_stop)
+    ended = deliver(app, issue.id, on_progress=on_progress, should_stop=should_stop)
     with app.session(readonly=True) as session:
-        return SendResult(
-            issues.details(session, issue.id), proof.prove(session, issue.id), stopped
-        )
+        return SendResult(issues.details(session, issue.id), proof.prove(session, issue.id), ended)
 
 
 def rehearse_freeze(app: App, ref: str) -> proof.Proof:
@@ -164,7 +169,7 @@ def rehearse_freeze(app: App, ref: str) -> proof.Proof:
             _refuse_unapproved(app, session, issue)
             renders.refuse_what_is_no_message(app, session, issue)
             planning.start_sending(session, issue.id)
-            ledger.freeze(session, issue_id=issue.id, now=app.clock())
+            freezing.freeze(session, issue_id=issue.id, now=app.clock())
         account = proof.prove(session, issue.id)
         session.rollback()
         return account
@@ -175,6 +180,8 @@ def freeze(app: App, issue: IssueDetails) -> None:
     _ = app.sending_provider  # refuses before anything is frozen
     try:
         with app.session() as session:
+            if issues.details(session, issue.id).frozen:
+                return  # by another sender, between our look and this transaction
             _refuse_unapproved(app, session, issue)
             renders.refuse_what_is_no_message(app, session, issue)
             _freeze(app, session, issue)
@@ -189,46 +196,60 @@ def deliver(
     app: App,
     issue_id: int,
     *,
-    on_progress: Callable[[sender.Progress], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     should_stop: Callable[[], bool] = never,
-) -> str:
+) -> Progress:
     """Hands a frozen issue's open batches to the provider; done once nothing is left open.
 
-    The reason why it ended while something was left, or "".
+    What a reader's mail has told meanwhile is heard first. How far it came, and why it ended while
+    something was left; where too many messages in a row are refused, the issue is paused, and its
+    editors are told.
     """
     with app.session(readonly=True) as session:
         issue = issues.details(session, issue_id)
         stored = issues.rendered(session, issue_id)
     if issue.state is IssueState.PAUSED:
         raise RefusedError(
-            f"issue {issue.week} is paused: {issue.reason}",
-            hint=f"run `newsletter issue resume {issue.week}`, then send it",
+            f"issue {issue.ref} is paused: {issue.reason}",
+            hint=f"run `newsletter issue resume {issue.ref}`, then send it",
         )
     if issue.state is not IssueState.SENDING:
-        return ""
+        return Progress(remaining=0)
     _write_links(app, issue_id, stored)
+    with app.session() as session:
+        evidence.settle_by_events(session, issue_id, app.clock())
     try:
-        progress = sender.deliver_issue(
-            app.engine,
-            issue_id,
-            provider=app.sending_provider,
-            mailing=mailings.issue_mailing(app, issue, stored),
-            envelope_for=mailings.envelope_maker(app, issue),
-            clock=app.clock,
-            owner=Owner.current(),
-            on_progress=on_progress,
-            should_stop=should_stop,
-        )
+        with on_duty() as owner:
+            progress = sender.deliver_issue(
+                app.engine,
+                issue_id,
+                provider=app.sending_provider,
+                mailing=mailings.issue_mailing(app, issue, stored),
+                envelope_for=mailings.envelope_maker(app, issue),
+                clock=app.clock,
+                owner=owner,
+                journals=app.home / "journals",
+                throttle=app.throttle,
+                stop_after=app.settings.stop_after_errors,
+                on_progress=on_progress,
+                should_stop=should_stop,
+            )
     except RefusedError:
         if _is_done(app, issue_id):  # another sender ended it between our look and our check
-            return ""
+            return Progress(remaining=0)
         raise
     with app.session() as session:
-        if issues.details(session, issue_id).state is IssueState.CANCELLED:
-            ledger.withdraw(session, issue_id, reason=ledger.CANCELLED, now=app.clock())
-        elif proof.prove(session, issue_id).complete:
-            planning.finish(session, issue_id, now=app.clock())
-    return progress.stopped
+        if progress.is_refused:
+            _pause(app, session, issue_id, progress.stopped)
+        end_where_complete(session, issue_id, now=app.clock())
+    return progress
+
+
+def _pause(app: App, session: Session, issue_id: int, why: str) -> None:
+    """Nothing more goes out until a person has looked; another sender may have paused it first."""
+    if ledger.is_sending(session, issue_id):
+        planning.set_state(session, issue_id, IssueState.PAUSED, reason=why)
+        notices.send_paused(app, session, issues.details(session, issue_id), why=why)
 
 
 def _is_done(app: App, issue_id: int) -> bool:
@@ -246,7 +267,7 @@ def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
     now = app.clock()
     planning.start_sending(session, issue.id)
     slots.take(session, issue, now=now)
-    ledger.freeze(session, issue_id=issue.id, now=now)
+    freezing.freeze(session, issue_id=issue.id, now=now)
     stored = issues.rendered(session, issue.id)
     links.store_links(
         session, issue.id, [(link["n"], link["url"], link["label"]) for link in stored.links]
@@ -260,9 +281,9 @@ def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
     reason = approvals.why_void(session, issue.id, fresh.sha256)
     if reason:
         raise ApprovalError(
-            f"issue {issue.week} is not approved: {reason}",
-            hint=f"look at it (`newsletter issue show {issue.week}`), then "
-            f"`newsletter issue approve {issue.week}`",
+            f"issue {issue.ref} is not approved: {reason}",
+            hint=f"look at it (`newsletter issue show {issue.ref}`), then "
+            f"`newsletter issue approve {issue.ref}`",
             reason=reason,
         )
 
@@ -295,8 +316,8 @@ def _choose_again(app: App, session: Session, issue: IssueDetails) -> None:
     )
     if not any(choice.chosen for choice in choices):
         raise RefusedError(
-            f"nothing would be left in issue {issue.week}",
-            hint=f"keep one comparison, or `newsletter issue cancel {issue.week}`",
+            f"nothing would be left in issue {issue.ref}",
+            hint=f"keep one comparison, or `newsletter issue cancel {issue.ref}`",
         )
     planning.choose_again(session, issue.id, choices)
 

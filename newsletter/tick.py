@@ -65,14 +65,16 @@ def _drain(app: App) -> Iterator[str]:
 
 
 def drain_system_mail(app: App) -> system_mail.Drained:
-    """Hands every queued system mail to the provider."""
-    return system_mail.drain(
+    """Hands every queued system mail to the provider. They wait for no limit, but count."""
+    drained = system_mail.drain(
         app.engine,
         app.sending_provider,
         mailing_of=lambda kind, facts, date: mailings.system_mailing(app, kind, facts, date),
         envelope_of=lambda due: mailings.system_envelope(app, due),
         now=app.clock(),
     )
+    app.throttle.spend(drained.submitted)
+    return drained
 
 
 def _plan_ahead(app: App) -> Iterator[str]:
@@ -149,7 +151,7 @@ def _send_what_is_due(app: App, should_stop: Callable[[], bool]) -> Iterator[str
     now = app.clock()
     with app.session(readonly=True) as session:
         waiting = issues.in_states(session, issues.OPEN)
-        sending = issues.in_states(session, [IssueState.SENDING])
+        sending = issues.in_states(session, [IssueState.SENDING], kind=None)
     for issue in waiting:
         if issue.slot_at > now:
             continue
@@ -158,7 +160,7 @@ def _send_what_is_due(app: App, should_stop: Callable[[], bool]) -> Iterator[str
         else:
             yield from _send(app, issue, should_stop)
     for issue in sending:  # a sender that died, or was told to stop, left it unfinished
-        yield from _deliver(app, issue.week, should_stop)
+        yield from _deliver(app, issue.ref, should_stop)
 
 
 def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Iterator[str]:
@@ -169,7 +171,7 @@ def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Ite
     try:
         if issue.state is IssueState.PLANNED:
             _approve_by_itself(app, issue)
-        yield from _deliver(app, issue.week, should_stop)
+        yield from _deliver(app, issue.ref, should_stop)
     except RefusedError as error:
         with app.session() as session:
             if issues.details(session, issue.id).state not in issues.OPEN:
@@ -184,11 +186,14 @@ def _approve_by_itself(app: App, issue: IssueDetails) -> None:
     pipeline.approve(app, issue.week, by="automatic approval (NEWSLETTER_APPROVAL)")
 
 
-def _deliver(app: App, week: str, should_stop: Callable[[], bool]) -> Iterator[str]:
-    result = pipeline.send(app, week, should_stop=should_stop)
+def _deliver(app: App, ref: str, should_stop: Callable[[], bool]) -> Iterator[str]:
+    result = pipeline.send(app, ref, should_stop=should_stop)
+    is_over = result.issue.state is not IssueState.SENDING
+    if not (result.progress.batches or is_over):  # all that is left waits for a time or a person
+        return
     submitted = result.proof.states.get("submitted", 0)
     ending = "proof complete" if result.proof.complete else f"not finished: {result.stopped}"
-    yield f"{week}: {submitted} of {result.proof.candidates} submitted, {ending}"
+    yield f"{ref}: {submitted} of {result.proof.candidates} submitted, {ending}"
 
 
 def _skip(app: App, issue: IssueDetails, now: datetime) -> Iterator[str]:

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 PROC = Path("/proc")
 BOOT_ID = PROC / "sys/kernel/random/boot_id"
-MAX_HOST_CHARS = 48  # the text form has to fit the 120 characters of batch.owner
+MAX_HOST_CHARS = 40  # the text form has to fit the 120 characters of batch.owner
 DEAD_STATES = "ZXx"  # proc(5): a zombie runs no code, it only waits for its parent
+
+_runs = itertools.count(1)
+_on_duty: set[int] = set()  # the runs of this process that have not ended
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """A process. Its text form is `host/boot/pid/start`.
+    """A process, or one sender's run in it. Its text form is `host/boot/pid/start/run`.
 
     host: the machine's name and the pid namespace, since containers may share the former, and
     process ids mean something only within the latter. boot: the kernel's boot id; empty where
     there is none. start: clock ticks from boot to the process's start (proc(5), field 22), which
-    tells a process from a later one of the same id.
+    tells a process from a later one of the same id. run: which of the process's senders, from 1;
+    0 for the process itself.
     """
 
     host: str
     boot: str
     pid: int
     start: int
+    run: int = 0
 
     @classmethod
     def current(cls) -> Owner:
@@ -37,13 +45,13 @@ class Owner:
     @classmethod
     def parse(cls, text: str) -> Owner | None:
         """The owner `str()` wrote; None where the text is not one."""
-        parts = text.split("/")
-        if len(parts) != 4 or not (parts[2].isdecimal() and parts[3].isdecimal()):
+        host, boot, *numbers = text.split("/") if text.count("/") == 4 else ("", "")
+        if len(numbers) != 3 or not all(number.isdecimal() for number in numbers):
             return None
-        return cls(host=parts[0], boot=parts[1], pid=int(parts[2]), start=int(parts[3]))
+        return cls(host, boot, *map(int, numbers))
 
     def __str__(self) -> str:
-        return f"{self.host}/{self.boot}/{self.pid}/{self.start}"
+        return f"{self.host}/{self.boot}/{self.pid}/{self.start}/{self.run}"
 
     def is_known_dead_to(self, observer: Owner) -> bool:
         """Whether `observer`, a process running here, can be sure that this owner runs no more.
@@ -52,7 +60,24 @@ class Owner:
         """
         if not self.boot or (self.host, self.boot) != (observer.host, observer.boot):
             return False
+        if (self.pid, self.start) == (observer.pid, observer.start):
+            return self.run != 0 and self.run not in _on_duty
         return _start_ticks(self.pid) != self.start
+
+
+@contextmanager
+def on_duty() -> Iterator[Owner]:
+    """One sender's run in this process. Once it has ended, what it still held is free at once.
+
+    A run that failed while it recorded answers (a full disk) must not keep its batch until the
+    lease is over, only because its process lives on.
+    """
+    run = next(_runs)
+    _on_duty.add(run)
+    try:
+        yield replace(Owner.current(), run=run)
+    finally:
+        _on_duty.discard(run)
 
 
 def _host() -> str:

@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, text
 from sqlmodel import Session
+from sqlmodel.sql.sqltypes import UTCDateTime
 
-from newsletter.delivery import statements as sql
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.store.states import DeliveryState
 
 _PENDING = (DeliveryState.PLANNED, DeliveryState.ATTEMPTING, DeliveryState.UNCERTAIN)
 _PAGE = 1_000
+RESEND = "resend"  # the kind of the event that says who planned a delivery again, and what it was
+
+# One row by primary key.
+_ISSUE = text(
+    """
+    SELECT candidates, frozen_at IS NOT NULL AS frozen,
+        week || CASE WHEN kind = 'weekly' THEN '' ELSE '/' || kind END AS ref
+    FROM issue WHERE id = :issue_id
+    """
+)
 
 # One pass over the issue's part of delivery's primary key.
 _STATES = text(
@@ -79,14 +90,32 @@ _EMPTY_BATCHES = text(
     """
 )
 
-# A page in primary key order.
+# A page in primary key order, each row with its reader by primary key and, for the few readers it
+# was sent to again, the newest event that says so, by event's index on subscriber_id. The sums with
+# nothing keep the index on (issue_id, kind) out of it: that one holds everybody sent to again.
 _ROWS = text(
     """
-    SELECT subscriber_id, state, reason FROM delivery
-    WHERE issue_id = :issue_id AND subscriber_id > :after_id
-    ORDER BY subscriber_id LIMIT :page
+    SELECT delivery.subscriber_id, delivery.state, delivery.reason, delivery.attempts,
+        delivery.changed_at, delivery.receipt, delivery.due_at,
+        CASE WHEN subscriber.status <> 'erased' THEN subscriber.address END AS address,
+        (SELECT event.agent FROM event
+            WHERE event.subscriber_id = delivery.subscriber_id
+                AND event.issue_id + 0 = delivery.issue_id AND event.kind || '' = :resend
+            ORDER BY event.id DESC LIMIT 1) AS again
+    FROM delivery LEFT JOIN subscriber ON subscriber.id = delivery.subscriber_id
+    WHERE delivery.issue_id = :issue_id AND delivery.subscriber_id > :after_id
+    ORDER BY delivery.subscriber_id LIMIT :page
     """
-)
+).columns(changed_at=UTCDateTime(), due_at=UTCDateTime())
+
+# What the ledger keeps as one word, in words for whoever asks why somebody got nothing.
+_IN_WORDS: Mapping[str, str] = {
+    "unsubscribed": "unsubscribed: left the list before it went out",
+    "erased": "erased: asked to be forgotten",
+    "paused": "paused: takes a break from every issue",
+    "pending": "pending: has not confirmed the address",
+    "issue cancelled": "issue cancelled: it was stopped before this one went out",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +166,20 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What became of one candidate; `reason` is empty where none is needed."""
+    """What became of one candidate.
+
+    address: "" of an erased reader. reason: why there is nothing in the mailbox, in words; "" where
+    the provider has the message, unless there is more to say of it. attempts: since it was planned,
+    or planned again. receipt: the provider's own id or answer.
+    """
 
     subscriber_id: int
+    address: str
     state: str
     reason: str
+    attempts: int
+    changed_at: datetime
+    receipt: str
 
 
 def prove(session: Session, issue_id: int) -> Proof:
@@ -153,7 +191,7 @@ def prove(session: Session, issue_id: int) -> Proof:
     unexplained = session.execute(_UNEXPLAINED, issue).scalar_one()
     empty_batches = session.execute(_EMPTY_BATCHES, issue).scalar_one()
     return Proof(
-        issue=frozen.week,
+        issue=frozen.ref,
         candidates=frozen.candidates,
         states={str(state): counted.get(state, 0) for state in DeliveryState},
         excluded=excluded,
@@ -163,24 +201,49 @@ def prove(session: Session, issue_id: int) -> Proof:
 
 
 def explain(session: Session, issue_id: int) -> Iterator[Explanation]:
-    """Every candidate of an issue by subscriber id, paged; raises as `prove`."""
+    """Every candidate of an issue by subscriber id, a page in memory; raises as `prove`."""
     _frozen(session, issue_id)
+    where = {"issue_id": issue_id, "resend": RESEND, "page": _PAGE}
     after_id, rows = 0, True
     while rows:
-        where = {"issue_id": issue_id, "after_id": after_id, "page": _PAGE}
-        page = [Explanation(*row) for row in session.execute(_ROWS, where)]
-        yield from page
+        page = session.execute(_ROWS, {**where, "after_id": after_id}).all()
+        yield from map(_explained, page)
         rows = len(page) == _PAGE
         after_id = page[-1].subscriber_id if page else after_id
 
 
+def _explained(row: Row[Any]) -> Explanation:
+    why = _why(row)
+    again = f"sent again by {row.again}" if row.again and row.again not in why else ""
+    return Explanation(
+        subscriber_id=row.subscriber_id,
+        address=row.address or "",
+        state=row.state,
+        reason="; ".join(part for part in (why, again) if part),
+        attempts=row.attempts,
+        changed_at=row.changed_at,
+        receipt=row.receipt,
+    )
+
+
+def _why(row: Row[Any]) -> str:
+    if row.state == DeliveryState.EXCLUDED:
+        return _IN_WORDS.get(row.reason, row.reason)
+    if row.state == DeliveryState.PLANNED:
+        later = f", goes out after {row.due_at:%Y-%m-%d %H:%M %Z}" if row.due_at else ""
+        return f"not sent yet{later}{': ' if row.reason else ''}{row.reason}"
+    if row.state == DeliveryState.ATTEMPTING:
+        return "a sender has it in hand"
+    return str(row.reason)
+
+
 def _frozen(session: Session, issue_id: int) -> Row[Any]:
-    issue = session.execute(sql.ISSUE, {"issue_id": issue_id}).one_or_none()
+    issue = session.execute(_ISSUE, {"issue_id": issue_id}).one_or_none()
     if issue is None:
         raise NotFoundError(f"there is no issue {issue_id}", hint="see `newsletter issue list`")
     if not issue.frozen:
         raise RefusedError(
-            f"issue {issue.week} has no frozen audience yet: there is nothing to prove",
-            hint=f"approve it, then send it with `newsletter issue send {issue.week}`",
+            f"issue {issue.ref} has no frozen audience yet: there is nothing to prove",
+            hint=f"approve it, then send it with `newsletter issue send {issue.ref}`",
         )
     return issue

@@ -1,15 +1,24 @@
 """The ledger's SQL, all of it, each statement with the index it stands on.
 
 Plain SQL that SQLite and PostgreSQL both speak. `delivery` is keyed on (issue_id, subscriber_id)
-and has an index on (batch_id, state); `batch` is unique on (issue_id, number).
+and has an index on batch_id (not on its state, which every message changes twice); `batch` is
+unique on (issue_id, number).
 """
 
 from __future__ import annotations
 
-from sqlalchemy import TextClause, bindparam, text
+from dataclasses import dataclass
+
+from sqlalchemy import TextClause, bindparam, insert, text
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from subscribers.audience import CANDIDATES_SQL
+from newsletter.store.models import Request
+from subscribers.audience import (
+    CANDIDATES_SQL,
+    COUNT_CANDIDATES_SQL,
+    REASON_SQL,
+    SUPPRESSION_SQL,
+)
 
 
 def _timed(sql: str, *names: str) -> TextClause:
@@ -24,48 +33,81 @@ MARK_FROZEN = _timed(
 
 # One row by primary key.
 ISSUE = text(
-    "SELECT week, state, candidates, frozen_at IS NOT NULL AS frozen FROM issue"
+    "SELECT week, state, candidates, corrects_id, frozen_at IS NOT NULL AS frozen FROM issue"
     " WHERE id = :issue_id"
 )
 
 # One row by primary key: what every proof of this issue has to add up to.
 RECORD_CANDIDATES = text("UPDATE issue SET candidates = :candidates WHERE id = :issue_id")
 
-# One pass over the candidates, by the audience's own index.
-COUNT_CANDIDATES = text(
-    f"""
-    SELECT count(*) AS candidates, count(CASE WHEN reason = '' THEN 1 END) AS planned
-    FROM ({CANDIDATES_SQL}) AS candidate
+# Of a correction: those who may have got what it corrects. By the primary key of `delivery`.
+_CORRECTED_SQL = f"""
+    SELECT candidate.subscriber_id, candidate.reason
+    FROM ({CANDIDATES_SQL}) AS candidate JOIN delivery AS got
+        ON got.issue_id = :corrects_id AND got.subscriber_id = candidate.subscriber_id
+        AND got.state IN ('submitted', 'delivered', 'deferred', 'complained', 'uncertain')
     """  # noqa: S608  (a constant of the audience's, no input)
+
+
+@dataclass(frozen=True, slots=True)
+class Freezing:
+    """The statements that write down an audience, for one way of choosing its candidates.
+
+    Each walks the candidates once, by the audience's own index. Ranks from a window function, and
+    a join of each row with its batch, would take twice as long as going batch by batch.
+    """
+
+    count: TextClause
+    next_batch: TextClause
+    fill_batch: TextClause
+
+    @classmethod
+    def of(cls, candidates: str, count: str) -> Freezing:
+        """candidates: a query of (subscriber_id, reason), reason '' for those who get it.
+
+        count: one of how many they are.
+        """
+        return cls(
+            count=text(count),
+            # The next `batch_size` of those who get it: how many, and the last of them.
+            next_batch=text(
+                f"""
+                SELECT count(*) AS size, max(subscriber_id) AS last_id FROM (
+                    SELECT subscriber_id FROM ({candidates}) AS candidate
+                    WHERE reason = '' AND subscriber_id > :after_id
+                    ORDER BY subscriber_id LIMIT :batch_size
+                ) AS of_batch
+                """  # noqa: S608  (constants of ours, no input; here and above and below)
+            ),
+            # In primary key order, so rows are appended; the excluded among them have no batch.
+            fill_batch=_timed(
+                f"""
+                INSERT INTO delivery (
+                    issue_id, subscriber_id, batch_id, state, reason, attempts, changed_at, receipt
+                )
+                SELECT :issue_id, subscriber_id, CASE WHEN reason = '' THEN :batch_id END,
+                    CASE WHEN reason = '' THEN 'planned' ELSE 'excluded' END, reason, 0, :now, ''
+                FROM ({candidates}) AS candidate
+                WHERE subscriber_id > :after_id AND subscriber_id <= :last_id
+                ORDER BY subscriber_id
+                """,  # noqa: S608
+                "now",
+            ),
+        )
+
+
+FREEZE_EVERYBODY = Freezing.of(CANDIDATES_SQL, COUNT_CANDIDATES_SQL)
+FREEZE_CORRECTED = Freezing.of(
+    _CORRECTED_SQL,
+    f"SELECT count(*) FROM ({_CORRECTED_SQL}) AS candidate",  # noqa: S608
 )
 
+# One row by (issue_id, number).
 INSERT_BATCH = text(
     """
     INSERT INTO batch (issue_id, number, state, owner, epoch)
-    VALUES (:issue_id, :number, 'planned', '', 0)
+    VALUES (:issue_id, :number, 'planned', '', 0) RETURNING id
     """
-)
-
-# One pass in primary key order, so rows are appended; each finds its batch by (issue_id, number).
-# The running count numbers those who get the issue: the first `batch_size` are batch 0, and so on.
-INSERT_DELIVERIES = _timed(
-    f"""
-    INSERT INTO delivery
-        (issue_id, subscriber_id, batch_id, state, reason, attempts, changed_at, receipt)
-    SELECT :issue_id, numbered.subscriber_id, batch.id,
-        CASE WHEN numbered.reason = '' THEN 'planned' ELSE 'excluded' END,
-        numbered.reason, 0, :now, ''
-    FROM (
-        SELECT subscriber_id, reason,
-            count(CASE WHEN reason = '' THEN 1 END)
-                OVER (ORDER BY subscriber_id ROWS UNBOUNDED PRECEDING) AS place
-        FROM ({CANDIDATES_SQL}) AS candidate
-    ) AS numbered
-    LEFT JOIN batch ON numbered.reason = '' AND batch.issue_id = :issue_id
-        AND batch.number = (numbered.place - 1) / :batch_size
-    ORDER BY numbered.subscriber_id
-    """,  # noqa: S608  (a constant of the audience's, no input)
-    "now",
 )
 
 # One pass over the issue's part of the primary key.
@@ -81,14 +123,26 @@ COUNT_FROZEN = text(
 
 # The issue's batches by (issue_id, number): a thousand for a million readers. Batches tried least
 # come first, so that one whose readers are deferred again and again holds up nobody else.
-OPEN_BATCHES = text(
+OPEN_BATCHES = _timed(
     """
     SELECT batch.id, batch.number, batch.state, batch.owner, batch.epoch, batch.lease_until
     FROM batch JOIN issue ON issue.id = batch.issue_id
     WHERE batch.issue_id = :issue_id AND batch.state <> 'done' AND issue.state = 'sending'
+        AND (batch.due_at IS NULL OR batch.due_at <= :now OR batch.state = 'claimed')
     ORDER BY batch.epoch, batch.number
-    """
+    """,
+    "now",
 ).columns(lease_until=UTCDateTime())
+
+# The same batches: when the first of those that wait for a time is due, and how many wait for one.
+NEXT_DUE = _timed(
+    """
+    SELECT min(batch.due_at) AS due_at, count(delivery.subscriber_id) AS waiting
+    FROM batch JOIN delivery ON delivery.batch_id = batch.id AND delivery.state = 'planned'
+    WHERE batch.issue_id = :issue_id AND batch.state = 'planned' AND batch.due_at > :now
+    """,
+    "now",
+).columns(due_at=UTCDateTime())
 
 # One row by primary key. Whoever changes the epoch first has the batch.
 TAKE_BATCH = _timed(
@@ -100,13 +154,18 @@ TAKE_BATCH = _timed(
     "lease_until",
 )
 
-# By (batch_id, state): the rows of one batch.
-OPEN_DELIVERIES = text(
-    """
-    SELECT subscriber_id, state FROM delivery
-    WHERE batch_id = :batch_id AND state IN ('planned', 'attempting')
-    ORDER BY subscriber_id
-    """
+# By batch_id: the rows of one batch that are due, or were attempted; each with its reader by
+# primary key, and with what stands against writing to them now.
+OPEN_DELIVERIES = _timed(
+    f"""
+    SELECT delivery.subscriber_id, delivery.state, delivery.attempts, s.address, s.name,
+        {REASON_SQL} AS against
+    FROM delivery LEFT JOIN subscriber s ON s.id = delivery.subscriber_id {SUPPRESSION_SQL}
+    WHERE delivery.batch_id = :batch_id AND (delivery.state = 'attempting' OR (
+        delivery.state = 'planned' AND (delivery.due_at IS NULL OR delivery.due_at <= :now)))
+    ORDER BY delivery.subscriber_id
+    """,  # noqa: S608  (constants of the audience's, no input)
+    "now",
 )
 
 # One row by primary key, in executemany.
@@ -118,11 +177,11 @@ EXCLUDE = _timed(
     "now",
 )
 
-# By (batch_id, state): the rows of one batch, in one statement.
+# By batch_id: the rows of one batch, in one statement.
 ATTEMPT = _timed(
     """
     UPDATE delivery SET state = 'attempting', changed_at = :now
-    WHERE batch_id = :batch_id AND state = 'planned'
+    WHERE batch_id = :batch_id AND state = 'planned' AND (due_at IS NULL OR due_at <= :now)
     """,
     "now",
 )
@@ -140,48 +199,70 @@ HOLD_BATCH = _timed(
 ANSWER = _timed(
     """
     UPDATE delivery SET state = :state, reason = :reason, receipt = :receipt,
-        attempts = attempts + :tried, changed_at = :now
+        attempts = attempts + :tried, changed_at = :now, due_at = :due_at
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'attempting'
     """,
     "now",
+    "due_at",
 )
 
-# The batch by primary key, its rows by (batch_id, state).
+# The batch by primary key, its rows by batch_id. It is due when the first of them is: at
+# once where one waits for no time.
 CLOSE_BATCH = text(
     """
     UPDATE batch SET owner = '', lease_until = NULL, state = CASE WHEN EXISTS (
         SELECT 1 FROM delivery
         WHERE delivery.batch_id = batch.id AND delivery.state IN ('planned', 'attempting')
-    ) THEN 'planned' ELSE 'done' END
+    ) THEN 'planned' ELSE 'done' END, due_at = CASE WHEN EXISTS (
+        SELECT 1 FROM delivery
+        WHERE delivery.batch_id = batch.id AND delivery.state = 'planned'
+            AND delivery.due_at IS NULL
+    ) THEN NULL ELSE (
+        SELECT min(delivery.due_at) FROM delivery
+        WHERE delivery.batch_id = batch.id AND delivery.state = 'planned'
+    ) END
     WHERE id = :batch_id
+    """
+)
+
+INSERT_REQUEST = insert(Request)
+
+# By batch_id: a request is needed only as long as it may still settle somebody.
+FORGET_REQUESTS = text(
+    """
+    DELETE FROM request WHERE batch_id = :batch_id AND NOT EXISTS (
+        SELECT 1 FROM delivery
+        WHERE delivery.batch_id = request.batch_id AND delivery.state IN ('uncertain', 'attempting')
+    )
     """
 )
 
 # One row by primary key, in executemany.
 SETTLE = _timed(
     """
-    UPDATE delivery SET state = :state, reason = '', changed_at = :now
+    UPDATE delivery SET state = :state, reason = '', changed_at = :now, due_at = NULL
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'uncertain'
     """,
     "now",
 )
 
-# The issue's batches by (issue_id, number), their rows by (batch_id, state).
+# The issue's batches by (issue_id, number), their rows by batch_id.
 REOPEN_BATCHES = text(
     """
-    UPDATE batch SET state = 'planned'
-    WHERE issue_id = :issue_id AND state = 'done' AND EXISTS (
-        SELECT 1 FROM delivery WHERE delivery.batch_id = batch.id AND delivery.state = 'planned'
+    UPDATE batch SET state = 'planned', due_at = NULL
+    WHERE issue_id = :issue_id AND state <> 'claimed' AND EXISTS (
+        SELECT 1 FROM delivery
+        WHERE delivery.batch_id = batch.id AND delivery.state = 'planned'
+            AND delivery.due_at IS NULL
     )
     """
 )
 
-# The issue's batches by (issue_id, number), their rows counted within (batch_id, state).
+# One pass over the issue's part of delivery's primary key.
 COUNT_OPEN = text(
     """
-    SELECT count(*) FROM batch JOIN delivery ON delivery.batch_id = batch.id
-    WHERE batch.issue_id = :issue_id AND batch.state <> 'done'
-        AND delivery.state IN ('planned', 'attempting')
+    SELECT count(*) FROM delivery
+    WHERE issue_id = :issue_id AND state IN ('planned', 'attempting')
     """
 )
 

@@ -27,7 +27,15 @@ from newsletter.errors import (
     TemplateError,
     TransientError,
 )
-from newsletter.providers.base import Envelope, Evidence, Mailing, Outcome, Provider, Receipt
+from newsletter.providers.base import (
+    Envelope,
+    Evidence,
+    Mailing,
+    Outcome,
+    Provider,
+    Receipt,
+    Unlogged,
+)
 from newsletter.store.engine import session_on
 from newsletter.store.models import SystemMail
 from newsletter.store.states import SystemMailState
@@ -199,7 +207,7 @@ def _submit_all(
         try:
             mailing = mailing_of(kind, facts, mails[0].created_at)
             envelopes, refused = _enveloped(mails, envelope_of)
-            for receipt in chain(refused, provider.submit(mailing, envelopes)):
+            for receipt in chain(refused, provider.submit(mailing, envelopes, Unlogged())):
                 answered.add(receipt.key)
                 yield receipt
             outcome, detail = Outcome.UNCERTAIN, "the provider gave no answer"
@@ -234,6 +242,7 @@ def _finish(engine: Engine, receipts: Sequence[Receipt], now: datetime) -> Drain
     states = {
         Outcome.SUBMITTED: SystemMailState.SUBMITTED,
         Outcome.DEFERRED: SystemMailState.PLANNED,
+        Outcome.BOUNCED: SystemMailState.FAILED,
         Outcome.FAILED: SystemMailState.FAILED,
         Outcome.UNCERTAIN: SystemMailState.UNCERTAIN,
     }
@@ -249,7 +258,7 @@ def _finish(engine: Engine, receipts: Sequence[Receipt], now: datetime) -> Drain
     outcomes = [receipt.outcome for receipt in receipts]
     return Drained(
         submitted=outcomes.count(Outcome.SUBMITTED),
-        failed=outcomes.count(Outcome.FAILED),
+        failed=outcomes.count(Outcome.FAILED) + outcomes.count(Outcome.BOUNCED),
         uncertain=outcomes.count(Outcome.UNCERTAIN),
     )
 

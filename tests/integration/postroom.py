@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from newsletter.delivery import account, ledger, proof
-from newsletter.delivery.ledger import Frozen
-from newsletter.delivery.owner import Owner
+from newsletter.delivery import freezing, ledger, proof
+from newsletter.delivery.freezing import Frozen
+from newsletter.delivery.owner import Owner, on_duty
 from newsletter.delivery.proof import Proof
-from newsletter.delivery.sender import Progress, deliver_issue
+from newsletter.delivery.rate import Limits, Throttle
+from newsletter.delivery.sender import deliver_issue
+from newsletter.delivery.watch import Progress
 from newsletter.providers.base import (
+    AttemptLog,
     Content,
     Envelope,
     Evidence,
@@ -26,6 +29,7 @@ from newsletter.providers.base import (
     Provider,
     Receipt,
 )
+from newsletter.providers.outbox import Outbox
 from newsletter.store.engine import session_on
 from newsletter.store.models import Issue
 from subscribers.audience import Reader
@@ -73,7 +77,7 @@ def add_issue(engine: Engine, *, state: str = "sending", week: str = FOLDER) -> 
 
 def freeze(engine: Engine, issue_id: int, *, batch_size: int = 1_000) -> Frozen:
     with session_on(engine) as session:
-        return ledger.freeze(session, issue_id=issue_id, now=NOW, batch_size=batch_size)
+        return freezing.freeze(session, issue_id=issue_id, now=NOW, batch_size=batch_size)
 
 
 def frozen_issue(engine: Engine, readers: int, *, batch_size: int = 1_000) -> int:
@@ -150,19 +154,28 @@ def mailing(make: Callable[[Envelope], bytes] = splice) -> Mailing:
 
 def deliver(engine: Engine, issue_id: int, provider: Provider, **others: Any) -> Progress:
     """`deliver_issue` by this process at NOW, unless `others` say otherwise."""
-    given: dict[str, Any] = {
-        "mailing": mailing(),
-        "envelope_for": envelope_for,
-        "clock": lambda: NOW,
-        "owner": Owner.current(),
-        **others,
-    }
-    return deliver_issue(engine, issue_id, provider=provider, **given)
+    with on_duty() as owner:
+        given: dict[str, Any] = {
+            "mailing": mailing(),
+            "envelope_for": envelope_for,
+            "clock": lambda: NOW,
+            "owner": owner,
+            "journals": journals(engine),
+            "throttle": Throttle(engine, Limits(), lambda: NOW),
+            **others,
+        }
+        return deliver_issue(engine, issue_id, provider=provider, **given)
+
+
+def journals(engine: Engine) -> Path:
+    """The folder beside the database."""
+    return Path(str(engine.url.database)).parent / "journals"
 
 
 def two_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two messages are handed over at a time."""
-    monkeypatch.setattr(account, "WIRE_SIZE", 2)
+    for provider in (Wire, Scripted, Outbox):
+        monkeypatch.setattr(provider, "at_once", 2)
 
 
 class Wire:
@@ -172,14 +185,18 @@ class Wire:
     """
 
     name = "wire"
+    at_once = 250
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Iterator[Receipt]:
+    def submit(
+        self, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> Iterator[Receipt]:
         line = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             for envelope in envelopes:
+                log.attempting([envelope.key])
                 os.write(line, f"{envelope.key}\n".encode())
                 yield Receipt(envelope.key, Outcome.SUBMITTED, f"wire-{envelope.key}")
         finally:
@@ -197,6 +214,7 @@ class Scripted:
     """Answers by a function of the call's number and the envelopes; records what it was given."""
 
     name = "scripted"
+    at_once = 250
 
     def __init__(
         self,
@@ -207,8 +225,11 @@ class Scripted:
         self._evidence = evidence or {}
         self.calls: list[list[int]] = []
 
-    def submit(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Iterator[Receipt]:
+    def submit(
+        self, mailing: Mailing, envelopes: Sequence[Envelope], log: AttemptLog
+    ) -> Iterator[Receipt]:
         self.calls.append([envelope.key for envelope in envelopes])
+        log.attempting(self.calls[-1])
         return self._answer(len(self.calls), envelopes)
 
     def evidence(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> Mapping[int, Evidence]:

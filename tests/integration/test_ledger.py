@@ -18,7 +18,8 @@ from sqlalchemy import Engine, event, text, update
 from sqlmodel import col
 
 from newsletter.delivery import ledger
-from newsletter.delivery.ledger import Answer, Claim, Frozen
+from newsletter.delivery.freezing import Frozen
+from newsletter.delivery.ledger import Answer, Claim
 from newsletter.delivery.owner import Owner
 from newsletter.errors import (
     IllegalMoveError,

@@ -310,6 +310,12 @@ SYSTEM_FACTS: dict[str, dict[str, str]] = {
     "thin_week": {"week": "2026-W48", "slot": "Tuesday 24 November 2026, 09:00 UTC"},
 }
 SYSTEM_FACTS["approval_overdue"] = SYSTEM_FACTS["approval_due"] | {"why": "nobody approved it"}
+SYSTEM_FACTS["send_paused"] = {
+    name: SYSTEM_FACTS["approval_due"][name] for name in ("week", "subject", "preview_url")
+} | {
+    "why": "100 messages in a row were not taken; the last: 550 5.7.1 Relay access denied",
+    "command": "newsletter issue resume 2026-W48",
+}
 SYSTEM_FACTS["slot_missed"] = SYSTEM_FACTS["thin_week"] | {
     "why": "nobody approved it within 24 hours",
     "command": "newsletter issue send 2026-W48",

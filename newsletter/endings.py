@@ -1,0 +1,27 @@
+"""How an issue ends once nothing of it is open, whoever saw to the last delivery."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from newsletter.delivery import ledger, proof
+from newsletter.editorial import issues, planning
+from newsletter.store.states import IssueState
+
+
+def end_where_complete(session: Session, issue_id: int, *, now: datetime) -> bool:
+    """A sending issue with nothing open becomes done; whether it did.
+
+    Of a cancelled one, what came back to be sent later is withdrawn. In the caller's transaction.
+    """
+    session.flush()
+    state = issues.row(session, issue_id).state
+    if state == IssueState.CANCELLED:
+        ledger.withdraw(session, issue_id, reason=ledger.CANCELLED, now=now)
+        return False
+    if state != IssueState.SENDING or not proof.prove(session, issue_id).complete:
+        return False
+    planning.finish(session, issue_id, now=now)
+    return True
