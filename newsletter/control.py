@@ -1,17 +1,37 @@
-"""An operator's hand on an issue that is going out: pause, resume, cancel, settle."""
+"""An operator's hand on an issue that is going out: pause, resume, cancel, settle, send again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from sqlmodel import Session
+
+from newsletter import endings, mailings
 from newsletter.app import App
-from newsletter.delivery import ledger
+from newsletter.delivery import bounces, evidence, ledger, pace, resend
+from newsletter.delivery.pace import Pace
 from newsletter.editorial import approvals, issues, planning
 from newsletter.editorial.issues import IssueDetails
-from newsletter.errors import NotFoundError
+from newsletter.errors import NotFoundError, RefusedError
 from newsletter.providers.base import Evidence
-from newsletter.store.states import IssueState
+from newsletter.store.models import Delivery
+from newsletter.store.states import DeliveryState, IssueState
+from subscribers import consent
 from subscribers.address import EmailAddress
+from subscribers.audience import Reader
+
+RESENDABLE = (IssueState.SENDING, IssueState.PAUSED, IssueState.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class SettledByEvidence:
+    """submitted: how many are settled; by: for each kind of event, how many; held: the rest."""
+
+    submitted: int
+    by: Mapping[str, int]
+    held: int
 
 
 def pause(app: App, ref: str, *, by: str) -> IssueDetails:
@@ -44,6 +64,31 @@ def cancel(app: App, ref: str, *, by: str) -> IssueDetails:
         return issues.details(session, issue.id)
 
 
+@dataclass(frozen=True, slots=True)
+class Going:
+    """How an issue that is being sent goes: over all its senders, wherever they run.
+
+    left: deliveries still to be sent. waiting: of those, the ones put off to a time.
+    """
+
+    left: int
+    pace: Pace | None
+    waiting: ledger.Waiting | None
+
+
+def going(app: App, issue: IssueDetails) -> Going | None:
+    """None for an issue of which nothing goes out now."""
+    if issue.state is not IssueState.SENDING:
+        return None
+    now = app.clock()
+    with app.session(readonly=True) as session:
+        return Going(
+            left=ledger.count_open(session, issue.id),
+            pace=pace.current(session, issue.id, now),
+            waiting=ledger.waiting(session, issue.id, now),
+        )
+
+
 def held(app: App, ref: str) -> list[ledger.Held]:
     """The issue's uncertain deliveries."""
     with app.session(readonly=True) as session:
@@ -58,14 +103,115 @@ def settle(
     taken: they arrived, and count as submitted; otherwise they did not, and are planned again.
     Raises NotFoundError for an address that has no uncertain delivery in the issue.
     """
-    evidence = Evidence.TAKEN if taken else Evidence.NOT_TAKEN
+    said = Evidence.TAKEN if taken else Evidence.NOT_TAKEN
     with app.session() as session:
         issue = issues.find(session, ref)
         chosen = _chosen(ledger.uncertain(session, issue.id), addresses)
-        settled = ledger.settle(session, issue.id, dict.fromkeys(chosen, evidence), app.clock())
+        settled = ledger.settle(session, issue.id, dict.fromkeys(chosen, said), app.clock())
+        endings.end_where_complete(session, issue.id, now=app.clock())
         if dry_run:
             session.rollback()
         return settled
+
+
+def settle_by_evidence(app: App, ref: str, *, dry_run: bool = False) -> SettledByEvidence:
+    """What readers did settles the uncertain: whoever loads, clicks or leaves has the mail."""
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        kinds = Counter(evidence.by_events(session, issue.id).values())
+        submitted = evidence.settle_by_events(session, issue.id, app.clock())
+        held_still = len(ledger.uncertain(session, issue.id))
+        endings.end_where_complete(session, issue.id, now=app.clock())
+        if dry_run:
+            session.rollback()
+        return SettledByEvidence(submitted, dict(kinds), held_still)
+
+
+def take_bounce(app: App, message_id: str, reason: str) -> bool:
+    """A bounce named one of our Message-IDs: whether it settled an uncertain delivery.
+
+    reason: its code and words. False for an id that is none of ours, or of nobody uncertain.
+    """
+    with app.session() as session:
+        issue = _issue_of(session, message_id)
+        if issue is None:
+            return False
+        envelope_for = mailings.envelope_maker(app, issue)
+
+        def message_id_of(subscriber_id: int) -> str:
+            return envelope_for(Reader(subscriber_id, "reader@example.com", "")).message_id
+
+        subscriber_id = evidence.reader_of(session, issue.id, message_id, message_id_of)
+        if subscriber_id is None:
+            return False
+        now = app.clock()
+        is_news = evidence.bounced(session, issue.id, subscriber_id, reason, now)
+        if is_news:
+            bounce = ledger.Answer(subscriber_id, DeliveryState.BOUNCED, reason.strip())
+            bounces.suppress_the_hard(session, [bounce], now)
+        endings.end_where_complete(session, issue.id, now=now)
+        return is_news
+
+
+def _issue_of(session: Session, message_id: str) -> IssueDetails | None:
+    """A Message-ID begins with its issue's slug."""
+    slug = message_id.strip().strip("<>").partition(".")[0]
+    return next((one for one in issues.all_issues(session) if one.slug == slug), None)
+
+
+def resend_to(
+    app: App,
+    ref: str,
+    *,
+    addresses: Sequence[str] = (),
+    failed: bool = False,
+    again: bool = False,
+    by: str,
+    dry_run: bool = False,
+) -> resend.Resent:
+    """Plans deliveries once more, by an operator's word; the next send delivers them.
+
+    addresses: readers who got nothing, or, with again, who get it twice. failed: everybody whose
+    delivery failed or bounced. Raises RefusedError for an issue that is not frozen or was
+    cancelled, NotFoundError for an address that is none of its candidates.
+    """
+    now = app.clock()
+    with app.session() as session:
+        issue = issues.find(session, ref)
+        if issue.state not in RESENDABLE:
+            raise RefusedError(
+                f"issue {issue.ref} is {issue.state}: nothing of it can be sent again",
+                hint=f"see `newsletter issue show {issue.ref}`",
+            )
+        ids = _candidates(session, issue, addresses)
+        done = resend.plan_again(session, issue.id, ids, again=again, by=by, now=now)
+        if failed:
+            done = done.plus(resend.plan_failed_again(session, issue.id, by=by, now=now))
+        if done.planned and issue.state is IssueState.DONE:
+            planning.set_state(session, issue.id, IssueState.SENDING)
+            issues.row(session, issue.id).done_at = None
+        if dry_run:
+            session.rollback()
+        return done
+
+
+def _candidates(session: Session, issue: IssueDetails, addresses: Sequence[str]) -> list[int]:
+    """The subscribers at these addresses. Raises NotFoundError for who is no candidate."""
+    found = {address: _candidate(session, issue.id, address) for address in addresses}
+    unknown = [address for address, subscriber_id in found.items() if subscriber_id is None]
+    if unknown:
+        raise NotFoundError(
+            f"issue {issue.ref} has no delivery for {', '.join(unknown)}",
+            hint=f"see `newsletter issue proof {issue.ref} --csv` for everybody it has one for",
+        )
+    return sorted({id_ for id_ in found.values() if id_ is not None})
+
+
+def _candidate(session: Session, issue_id: int, address: str) -> int | None:
+    reader = consent.find(session, EmailAddress.parse(address))
+    if reader is None or session.get(Delivery, (issue_id, reader.id)) is None:
+        return None
+    return reader.id
 
 
 def _chosen(waiting: Sequence[ledger.Held], addresses: Sequence[str]) -> list[int]:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from newsletter.app import App
 from newsletter.delivery import system_mail
+from newsletter.editorial.issues import WEEKLY
 from newsletter.notices import in_words
 from newsletter.store.models import Issue, Rendered, SystemMail
 from newsletter.store.states import IssueState, SystemMailState
@@ -81,7 +82,9 @@ def _said_at(session: Session, once: str) -> datetime:
 def _next_issue(app: App, session: Session, now: datetime) -> str:
     """The next slot whose issue has not gone out yet, in words."""
     gone = session.exec(
-        select(Issue.week).where(col(Issue.slot_at) > now, col(Issue.frozen_at).is_not(None))
+        select(Issue.week).where(
+            Issue.kind == WEEKLY, col(Issue.slot_at) > now, col(Issue.frozen_at).is_not(None)
+        )
     ).all()
     slot_at = next(slot for week, slot in app.slot.upcoming(now) if str(week) not in gone)
     return in_words(app, slot_at)
@@ -92,7 +95,7 @@ def _latest_issue(app: App, session: Session) -> dict[str, str]:
     query = (
         select(Issue.week, Rendered.subject)
         .join(Rendered, col(Rendered.id) == col(Issue.rendered_id))
-        .where(col(Issue.state).in_((IssueState.SENDING, IssueState.DONE)))
+        .where(Issue.kind == WEEKLY, col(Issue.state).in_((IssueState.SENDING, IssueState.DONE)))
         .order_by(col(Issue.slot_at).desc())
         .limit(1)
     )

@@ -33,9 +33,9 @@ def issue_mailing(app: App, issue: IssueDetails, render: StoredRender) -> Mailin
         date=issue.frozen_at or app.clock(),
         week=issue.week,
         issue_id=issue.id,
-        kind="weekly",
+        kind=issue.kind,
     )
-    return _mailing(app, issue.week, rendered, compiled)
+    return _mailing(app, issue.folder, rendered, compiled)
 
 
 def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope]:

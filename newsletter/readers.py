@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from newsletter import letters
 from newsletter.app import App
 from newsletter.delivery import system_mail
+from newsletter.editorial.issues import called
 from newsletter.errors import NotFoundError
 from newsletter.store.models import Delivery, Issue
 from newsletter.tokens import DeliveryToken
@@ -283,14 +284,14 @@ def _known(session: Session, email: str) -> Subscriber:
 
 def _deliveries(session: Session, subscriber_id: int) -> list[dict[str, str]]:
     query = (
-        select(Issue.week, Delivery.state, Delivery.reason)
+        select(Issue.kind, Issue.week, Delivery.state, Delivery.reason)
         .join(Issue, col(Issue.id) == Delivery.issue_id)
         .where(Delivery.subscriber_id == subscriber_id)
         .order_by(col(Issue.slot_at).desc())
     )
     return [
-        {"issue": week, "state": state, "reason": reason}
-        for week, state, reason in session.exec(query)
+        {"issue": called(kind, week), "state": state, "reason": reason}
+        for kind, week, state, reason in session.exec(query)
     ]
 
 

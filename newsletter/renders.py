@@ -9,18 +9,29 @@ from sqlmodel import Session
 
 from newsletter import mailings
 from newsletter.app import App
-from newsletter.editorial import approvals, changes, issues, library, planning, rebuilds
+from newsletter.editorial import (
+    approvals,
+    changes,
+    corrections,
+    issues,
+    library,
+    planning,
+    rebuilds,
+)
 from newsletter.editorial.issues import IssueDetails
 from newsletter.editorial.rebuilds import Rebuilt
 from newsletter.editorial.views import comparison_view
 from newsletter.rendering import examination, snapshot
 from newsletter.rendering.view import IssueView
+from newsletter.store.models import Issue
 from subscribers.audience import Reader
 
 
 def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
     """What the templates see of an issue, from the revisions it is bound to."""
     issue = issues.row(session, issue_id)
+    if issue.corrects_id is not None:
+        return _correction_view(app, session, issue)
     return IssueView(
         id=issue_id,
         week=issue.week,
@@ -42,6 +53,25 @@ def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
             issue_id,
             public_url=app.publication.url,
             day_of=lambda instant: instant.astimezone(app.slot.zone).date(),
+        ),
+    )
+
+
+def _correction_view(app: App, session: Session, issue: Issue) -> IssueView:
+    wrong = issues.row(session, issue.corrects_id or 0)
+    public_url, zone = app.publication.url, app.slot.zone
+    return IssueView(
+        id=issues.id_of(issue),
+        week=issue.week,
+        slug=issues.details(session, issues.id_of(issue)).slug,
+        day=issue.slot_at.astimezone(zone).date(),
+        publication=app.publication,
+        comparisons=(),
+        archive_url=f"{public_url}/issues/{issue.week.lower()}",
+        subject=issue.subject,
+        intro=issue.intro,
+        corrected=corrections.corrected_view(
+            session, issue, public_url=public_url, day=wrong.slot_at.astimezone(zone).date()
         ),
     )
 

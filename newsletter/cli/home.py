@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from newsletter.app import App
 
 IssueRef = Annotated[
-    str, typer.Argument(metavar="ISSUE", help="A week (2026-W48), an id, or latest.")
+    str,
+    typer.Argument(
+        metavar="ISSUE",
+        help="A week (2026-W48), its correction (2026-W48/correction), an id, or latest.",
+    ),
 ]
+By = Annotated[str, typer.Option("--by", help="Who decides; the user of this shell by default.")]
 
 
 def open_app(*, running_clock: bool = False) -> App:

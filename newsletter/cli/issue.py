@@ -5,23 +5,14 @@ from __future__ import annotations
 import getpass
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from newsletter.cli import issue_delivery, trial
 from newsletter.cli import issue_views as views
-from newsletter.cli.home import IssueRef, open_app
-from newsletter.cli.screen import (
-    AsJson,
-    DryRun,
-    counted,
-    print_json,
-    print_table,
-    say,
-    stamp,
-    when,
-)
-from newsletter.errors import TransientError
+from newsletter.cli.home import By, IssueRef, open_app
+from newsletter.cli.screen import AsJson, print_json, print_table, say, stamp, when
 
 if TYPE_CHECKING:
     from newsletter.editorial.issues import IssueDetails
@@ -30,7 +21,6 @@ program = typer.Typer(
     help="Issues: plan, look, change, approve, send, account.", no_args_is_help=True
 )
 
-By = Annotated[str, typer.Option("--by", help="Who decides; the user of this shell by default.")]
 Slugs = list[str] | None
 
 
@@ -45,7 +35,7 @@ def plan(
     from newsletter.weeks import IssueWeek
 
     wanted = IssueWeek.parse(week) if week else None
-    _print(pipeline.plan(open_app(), wanted, samples=samples), as_json=as_json)
+    views.print_or_json(pipeline.plan(open_app(), wanted, samples=samples), as_json=as_json)
 
 
 @program.command("list")
@@ -59,19 +49,25 @@ def list_(as_json: AsJson = False) -> None:
         print_json([views.as_dict(issue) for issue in found])
         return
     print_table(
-        ("week", "state", "due", "in it", "subject"),
-        ((i.week, i.state, stamp(i.slot_at), len(i.items), i.subject) for i in found),
+        ("issue", "state", "due", "in it", "subject"),
+        (_row(issue) for issue in found),
     )
 
 
 @program.command()
 def show(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
-    """Show an issue: what was chosen and why, findings, approval."""
+    """Show an issue: what was chosen and why, findings, approval; how it goes while it goes out."""
+    from newsletter import control
     from newsletter.editorial import issues
 
-    with open_app().session(readonly=True) as session:
+    app = open_app()
+    with app.session(readonly=True) as session:
         found = issues.find(session, issue)
-    _print(found, as_json=as_json)
+    going = control.going(app, found)
+    if as_json:
+        print_json({**views.as_dict(found), "going": going and asdict(going)})
+    else:
+        views.print_issue(found, going)
 
 
 @program.command()
@@ -92,7 +88,7 @@ def render(
     if as_json:
         print_json({**views.as_dict(rendered), "files": files})
         return
-    say(f"{rendered.week}: {rendered.subject}")
+    say(f"{rendered.ref}: {rendered.subject}")
     say(f"sha256 {rendered.sha256}, {views.findings_count(rendered)}")
     for path in files:
         say(str(path))
@@ -174,7 +170,7 @@ def edit(
     )
     if changes == Changes():
         raise typer.BadParameter("nothing to change: give --subject, --include, ...")
-    _print(pipeline.edit(open_app(), issue, changes), as_json=as_json)
+    views.print_or_json(pipeline.edit(open_app(), issue, changes), as_json=as_json)
 
 
 @program.command()
@@ -183,119 +179,34 @@ def approve(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
     from newsletter import pipeline
 
     approved = pipeline.approve(open_app(), issue, by=by or getpass.getuser())
-    _print_one_line(approved, f"approved, due {when(approved.slot_at)}", as_json=as_json)
+    due = f"due {when(approved.slot_at)}" if approved.has_slot else "sent by hand"
+    views.print_one_line(approved, f"approved, {due}", as_json=as_json)
 
 
 @program.command()
-def cancel(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
-    """End an issue: what is out stays out, the rest is never sent."""
-    from newsletter import control
-
-    cancelled = control.cancel(open_app(), issue, by=by or getpass.getuser())
-    _print_one_line(cancelled, "cancelled", as_json=as_json)
-
-
-@program.command()
-def pause(issue: IssueRef, by: By = "", as_json: AsJson = False) -> None:
-    """Stop a send that is under way; what is on the wire is finished, the rest waits."""
-    from newsletter import control
-
-    _print_one_line(
-        control.pause(open_app(), issue, by=by or getpass.getuser()), "paused", as_json=as_json
-    )
-
-
-@program.command()
-def resume(issue: IssueRef, as_json: AsJson = False) -> None:
-    """Let a paused issue go out again, at the next tick or with `issue send`."""
-    from newsletter import control
-
-    _print_one_line(control.resume(open_app(), issue), "goes on", as_json=as_json)
-
-
-@program.command()
-def settle(
+def correct(
     issue: IssueRef,
-    addresses: Annotated[
-        list[str] | None, typer.Argument(help="Only these readers; else all uncertain ones.")
+    text: Annotated[str, typer.Option(help="What was wrong, and what is right.")],
+    subject: Annotated[
+        str | None, typer.Option(help='Under 50 characters; "" takes it back.')
     ] = None,
-    taken: Annotated[
-        bool | None, typer.Option("--taken/--not-taken", help="They got it, or they did not.")
-    ] = None,
-    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what became of deliveries without an answer; without a word, list them."""
-    from newsletter import control
+    """Write a correction for those who may have got an issue; approve and send it by itself.
 
-    if taken is None:
-        views.print_held(control.held(open_app(), issue), as_json=as_json)
-        return
-    settled = control.settle(
-        open_app(), issue, taken=taken, addresses=addresses or (), dry_run=dry_run
-    )
-    if as_json:
-        print_json({"dry_run": dry_run, **asdict(settled)})
-    else:
-        said = "would be" if dry_run else "are"
-        say(f"{settled.submitted} {said} submitted, {settled.planned} {said} planned again")
+    It is called 2026-W48/correction. Given again, it is written anew until it is sent.
+    """
+    from newsletter import corrections
+
+    written = corrections.correct(open_app(), issue, text=text, subject=subject)
+    views.print_or_json(written, as_json=as_json)
 
 
-@program.command()
-def send(issue: IssueRef, dry_run: DryRun = False, as_json: AsJson = False) -> None:
-    """Send an approved issue now, whatever its slot; started again, it goes on."""
-    from newsletter import pipeline
-    from newsletter.cli.progress import SendProgress
-    from newsletter.cli.signals import StopWish
-
-    app = open_app(running_clock=True)
-    if dry_run:
-        _print_account(pipeline.rehearse_freeze(app, issue).to_dict(), as_json=as_json)
-        return
-    with StopWish() as stop, SendProgress(silent=as_json) as progress:
-        sent = pipeline.send(app, issue, on_progress=progress, should_stop=stop)
-    account = sent.proof.to_dict()
-    _print_account(account, as_json=as_json)
-    if stop() and not account["complete"]:
-        say(f"stopped; `newsletter issue send {sent.issue.week}` goes on")
-        raise typer.Exit(stop.exit_status)
-    if sent.stopped and not account["complete"]:
-        reason, _, hint = sent.stopped.partition("\n  next: ")
-        goes_on = f"`newsletter issue send {sent.issue.week}` goes on"
-        raise TransientError(
-            f"issue {sent.issue.week} is not finished: {reason}",
-            hint=f"{hint}; then {goes_on}" if hint else f"once that is settled, {goes_on}",
-        )
-    raise typer.Exit(0 if account["holds"] else 1)
+def _row(issue: IssueDetails) -> tuple[object, ...]:
+    due = stamp(issue.slot_at) if issue.has_slot else "by hand"
+    return issue.ref, issue.state, due, len(issue.items), issue.subject
 
 
-@program.command()
-def proof(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
-    """Account for everyone in an issue's audience; exit 1 where it does not hold."""
-    from newsletter import pipeline
-
-    account = pipeline.prove(open_app(), issue).to_dict()
-    _print_account(account, as_json=as_json)
-    raise typer.Exit(0 if account["holds"] else 1)
-
-
-def _print_account(account: dict[str, Any], *, as_json: bool) -> None:
-    if as_json:
-        print_json(account)
-        return
-    say(f"Issue {account['issue']}: {counted(account['candidates'], 'candidate')}")
-    views.print_proof(account)
-
-
-def _print(issue: IssueDetails, *, as_json: bool) -> None:
-    if as_json:
-        print_json(views.as_dict(issue))
-    else:
-        views.print_issue(issue)
-
-
-def _print_one_line(issue: IssueDetails, what: str, *, as_json: bool) -> None:
-    if as_json:
-        print_json(views.as_dict(issue))
-    else:
-        say(f"{issue.week}: {what}")
+for command in issue_delivery.COMMANDS:
+    program.command()(command)
+program.command("test")(trial.send_test)

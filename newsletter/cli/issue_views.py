@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from newsletter.cli.progress import rate_and_time_left
 from newsletter.cli.screen import counted, print_facts, print_json, print_table, say, when
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from newsletter.app import App
+    from newsletter.control import Going, SettledByEvidence
     from newsletter.delivery.ledger import Held
+    from newsletter.delivery.resend import Resent
     from newsletter.editorial.issues import IssueDetails
     from newsletter.editorial.rebuilds import Rebuilt
 
@@ -21,20 +24,35 @@ def as_dict(issue: IssueDetails) -> dict[str, Any]:
     """All of it, for --json."""
     return {
         **asdict(issue),
+        "ref": issue.ref,
         "slug": issue.slug,
         "errors": issue.error_count,
         "warnings": issue.warning_count,
     }
 
 
-def print_issue(issue: IssueDetails) -> None:
-    say(f"Issue {issue.week}: {issue.state}")
+def print_or_json(issue: IssueDetails, *, as_json: bool) -> None:
+    if as_json:
+        print_json(as_dict(issue))
+    else:
+        print_issue(issue)
+
+
+def print_one_line(issue: IssueDetails, what: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json(as_dict(issue))
+    else:
+        say(f"{issue.ref}: {what}")
+
+
+def print_issue(issue: IssueDetails, going: Going | None = None) -> None:
+    say(f"Issue {issue.ref}: {issue.state}")
     print_facts(
         [
-            ("due", when(issue.slot_at)),
+            ("due", when(issue.slot_at) if issue.has_slot else "when it is sent by hand"),
             ("subject", issue.subject),
             ("preheader", issue.preheader),
-            ("intro", issue.intro),
+            ("intro" if issue.has_slot else "says", issue.intro),
             ("approval", _approval(issue)),
             ("findings", findings_count(issue)),
             ("sha256", issue.sha256),
@@ -42,11 +60,31 @@ def print_issue(issue: IssueDetails) -> None:
             ("reason", issue.reason),
             ("frozen", when(issue.frozen_at)),
             ("done", when(issue.done_at)),
+            *how_it_goes(going),
         ]
     )
     say()
-    print_table(("", "comparison", "because"), _choices(issue))
+    if issue.has_slot:
+        print_table(("", "comparison", "because"), _choices(issue))
     print_findings(issue)
+
+
+def how_it_goes(going: Going | None) -> list[tuple[str, str]]:
+    """Rate, limit and rest of an issue that is going out."""
+    if going is None:
+        return []
+    facts = [("left", counted(going.left, "message"))]
+    if going.pace is not None:
+        facts.append(("rate", rate_and_time_left(going.pace.per_second, going.left)))
+        facts.append(
+            ("limited by", going.pace.limited_by or "nothing of ours: the provider's pace")
+        )
+    else:
+        facts.append(("rate", "nobody is sending: `newsletter serve` or `issue send` goes on"))
+    if going.waiting is not None:
+        waits = f"{going.waiting.count:,} put off by the server, the first until "
+        facts.append(("waiting", waits + when(going.waiting.due_at)))
+    return facts
 
 
 def findings_count(issue: IssueDetails) -> str:
@@ -86,7 +124,7 @@ def check_as_dict(issue: IssueDetails, live: Sequence[Mapping[str, str]] = ()) -
     from newsletter.rendering.quality import RULES, provenance
 
     return {
-        "issue": issue.week,
+        "issue": issue.ref,
         "sha256": issue.sha256,
         "own_templates": issue.own_templates,
         "findings": [*issue.findings, *live],
@@ -99,7 +137,7 @@ def print_check(issue: IssueDetails, live: Sequence[Mapping[str, str]] = ()) -> 
     from newsletter.rendering.quality import RULES, provenance
 
     dead = f", {counted(len(live), 'link')} without a page" if live else ""
-    say(f"{issue.week}: {findings_count(issue)}{dead}")
+    say(f"{issue.ref}: {findings_count(issue)}{dead}")
     for name in issue.own_templates:
         say(f"own template: {name}")
     print_findings(issue, live)
@@ -122,7 +160,7 @@ def dead_links(app: App, issue: IssueDetails) -> list[dict[str, str]]:
 
 def rebuilt_as_dict(rebuilt: Rebuilt) -> dict[str, Any]:
     return {
-        "issue": rebuilt.issue.week,
+        "issue": rebuilt.issue.ref,
         "holds": rebuilt.holds,
         "sha256": rebuilt.sha256,
         "stored_sha256": rebuilt.stored_sha256,
@@ -133,7 +171,7 @@ def rebuilt_as_dict(rebuilt: Rebuilt) -> dict[str, Any]:
 
 def print_rebuilt(rebuilt: Rebuilt, files: Sequence[Path]) -> None:
     """Whether it came out the same, what differs, and what has moved on without effect on it."""
-    week = rebuilt.issue.week
+    week = rebuilt.issue.ref
     if rebuilt.holds:
         say(f"{week} rebuilds to the same bytes: sha256 {rebuilt.sha256}")
     else:
@@ -166,6 +204,34 @@ def print_held(held: Sequence[Held], *, as_json: bool) -> None:
         return
     say(f"{counted(len(held), 'uncertain delivery', 'uncertain deliveries')}")
     print_table(("reader", "reason"), [(one.address, one.reason) for one in held])
+
+
+def print_settled_by_evidence(settled: SettledByEvidence, *, dry_run: bool, as_json: bool) -> None:
+    """How many are settled, and what said so."""
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(settled)})
+        return
+    said = "would be" if dry_run else "are"
+    say(f"{settled.submitted} {said} submitted, {settled.held} still uncertain")
+    for kind, count in sorted(settled.by.items()):
+        say(f"  {count:>9,}  {kind.replace('_', ' ')}")
+
+
+def print_resent(resent: Resent, ref: str, *, dry_run: bool, as_json: bool) -> None:
+    """How many go out again, who gets it twice, and who is refused and why."""
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(resent)})
+        return
+    said = "would be" if dry_run else ("is" if resent.planned == 1 else "are")
+    say(f"{resent.planned:,} {said} planned again")
+    if resent.twice:
+        say(f"{counted(resent.twice, 'reader')} will have it twice, by your word")
+    if resent.refused:
+        print_table(("refused", "why"), [(one.address, one.reason) for one in resent.refused])
+    if resent.refused_count > len(resent.refused):
+        say(f"and {resent.refused_count - len(resent.refused):,} more are refused")
+    if resent.planned and not dry_run:
+        say(f"`newsletter issue send {ref}` sends them, or the next tick")
 
 
 def verdict(account: Mapping[str, Any]) -> str:

@@ -7,11 +7,17 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from newsletter.editorial import issues, planning
+from newsletter.editorial.issues import IssueDetails
 from newsletter.errors import ApprovalError
 from newsletter.store import models
 from newsletter.store.states import IssueState
 
 EVERYONE = "all"  # the audience rule: everyone ever confirmed and not erased
+
+
+def audience_of(issue: IssueDetails) -> str:
+    """The audience rule: everyone, or, of a correction, those who may have got what it corrects."""
+    return EVERYONE if issue.corrects_id is None else f"readers of issue {issue.corrects_id}"
 
 
 def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: datetime) -> None:
@@ -22,30 +28,34 @@ def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: 
     issue = issues.details(session, issue_id)
     if issue.sha256 != sha256:  # another editor was quicker
         raise ApprovalError(
-            f"issue {issue.week} was changed while you approved it",
-            hint=f"look at it again (`newsletter issue show {issue.week}`), then approve",
+            f"issue {issue.ref} was changed while you approved it",
+            hint=f"look at it again (`newsletter issue show {issue.ref}`), then approve",
         )
     errors = [finding for finding in issue.findings if finding["severity"] == "error"]
     if errors:
         listed = "\n".join(f"  {f['rule']}: {f['what']} ({f['place']})" for f in errors)
         raise ApprovalError(
-            f"issue {issue.week} has {len(errors)} error finding(s):\n{listed}",
-            hint=f"mend them, then `newsletter issue check {issue.week}`",
+            f"issue {issue.ref} has {len(errors)} error finding(s):\n{listed}",
+            hint=f"mend them, then `newsletter issue check {issue.ref}`",
         )
     drafts = issues.unfinished_items(session, issue_id)
     if drafts:
         raise ApprovalError(
-            f"issue {issue.week} holds what is a draft again: {', '.join(drafts)}",
+            f"issue {issue.ref} holds what is a draft again: {', '.join(drafts)}",
             hint="finish it, or `newsletter issue edit --exclude` it",
         )
     if issue.sha256 is None:
-        raise ApprovalError(f"issue {issue.week} has not been rendered", hint="render it first")
+        raise ApprovalError(f"issue {issue.ref} has not been rendered", hint="render it first")
     if issue.state is not IssueState.APPROVED:
         planning.set_state(session, issue_id, IssueState.APPROVED)
     void(session, issue_id, reason="approved anew", now=now)
     session.add(
         models.Approval(
-            issue_id=issue_id, sha256=issue.sha256, audience=EVERYONE, by=by.strip(), at=now
+            issue_id=issue_id,
+            sha256=issue.sha256,
+            audience=audience_of(issue),
+            by=by.strip(),
+            at=now,
         )
     )
 
@@ -72,7 +82,7 @@ def why_void(session: Session, issue_id: int, sha256: str) -> str:
         return f"the approval by {approval.by} is void: {approval.void_reason}"
     if approval.sha256 != sha256:
         return "it renders differently from what was approved (a template or a setting changed)"
-    if approval.audience != EVERYONE:
+    if approval.audience != audience_of(issue):
         return f"it was approved for the audience {approval.audience!r}"
     drafts = issues.unfinished_items(session, issue_id)
     if drafts:

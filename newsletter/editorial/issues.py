@@ -11,11 +11,13 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from newsletter.errors import NotFoundError, RefusedError
+from newsletter.rendering import view
 from newsletter.rendering.rendered import Link, RenderedIssue
 from newsletter.store import models
 from newsletter.store.states import ComparisonState, IssueState
 from newsletter.weeks import IssueWeek
 
+WEEKLY, CORRECTION = view.WEEKLY, view.CORRECTION  # a week has one of each kind at most
 OPEN = (IssueState.PLANNED, IssueState.APPROVED)
 FROZEN = (IssueState.SENDING, IssueState.PAUSED, IssueState.DONE)
 _ID = re.compile(r"[0-9]{1,9}")
@@ -38,8 +40,9 @@ class IssueDetails:
     """Everything about one issue but its bytes. `subject` and `preheader` as rendered."""
 
     id: int
+    kind: str
     week: str
-    slot_at: datetime
+    slot_at: datetime  # of a correction, which has no slot, when it was written
     state: IssueState
     reason: str
     subject: str
@@ -55,10 +58,27 @@ class IssueDetails:
     done_at: datetime | None
     samples: bool
     own_templates: tuple[str, ...]  # of those it was rendered with, the publication's
+    corrects_id: int | None = None  # of a correction: the issue it corrects
+
+    @property
+    def ref(self) -> str:
+        """What a command calls it: `2026-W48`, `2026-W48/correction`."""
+        return called(self.kind, self.week)
 
     @property
     def slug(self) -> str:
-        return self.week.lower()
+        """The same for addresses and Message-IDs: `2026-w48`, `2026-w48-correction`."""
+        return self.folder.lower()
+
+    @property
+    def folder(self) -> str:
+        """The same for a file system: `2026-W48`, `2026-W48-correction`."""
+        return self.ref.replace("/", "-")
+
+    @property
+    def has_slot(self) -> bool:
+        """Whether it goes out by itself when its slot comes; else only by a person's word."""
+        return self.kind == WEEKLY
 
     @property
     def error_count(self) -> int:
@@ -120,15 +140,27 @@ class StoredRender:
         )
 
 
+def called(kind: str, week: str) -> str:
+    """How an issue is named: its week, and its kind where it is not the weekly one."""
+    return week if kind == WEEKLY else f"{week}/{kind}"
+
+
 def find(session: Session, ref: str) -> IssueDetails:
-    """The issue of a week (`2026-W48`), by its number, or `latest`. Raises NotFoundError."""
+    """The issue of a week (`2026-W48`), its correction (`2026-W48/correction`), by number, or the
+    `latest` weekly one. Raises NotFoundError.
+    """
     query = select(models.Issue)
     if ref == "latest":
+        query = query.where(models.Issue.kind == WEEKLY)
         query = query.order_by(col(models.Issue.slot_at).desc()).limit(1)
     elif _ID.fullmatch(ref):
         query = query.where(models.Issue.id == int(ref))
     else:
-        query = query.where(models.Issue.week == str(IssueWeek.parse(ref)))
+        week, slash, kind = ref.partition("/")
+        query = query.where(
+            models.Issue.week == str(IssueWeek.parse(week)),
+            models.Issue.kind == (kind if slash else WEEKLY),
+        )
     issue = session.exec(query).first()
     if issue is None:
         raise NotFoundError(
@@ -143,23 +175,28 @@ def details(session: Session, issue_id: int) -> IssueDetails:
 
 
 def all_issues(session: Session) -> list[IssueDetails]:
-    """Newest slot first."""
+    """Newest slot first, of every kind."""
     query = select(models.Issue).order_by(col(models.Issue.slot_at).desc())
     return [_details(session, issue) for issue in session.exec(query)]
 
 
-def in_states(session: Session, states: Iterable[IssueState]) -> list[IssueDetails]:
-    """Issues in one of `states`, oldest slot first."""
+def in_states(
+    session: Session, states: Iterable[IssueState], *, kind: str | None = WEEKLY
+) -> list[IssueDetails]:
+    """Issues in one of `states`, oldest slot first; kind: None for every kind."""
     query = (
         select(models.Issue)
         .where(col(models.Issue.state).in_(list(states)))
         .order_by(col(models.Issue.slot_at))
     )
+    if kind is not None:
+        query = query.where(models.Issue.kind == kind)
     return [_details(session, issue) for issue in session.exec(query)]
 
 
-def of_week(session: Session, week: IssueWeek) -> IssueDetails | None:
-    issue = session.exec(select(models.Issue).where(models.Issue.week == str(week))).first()
+def of_week(session: Session, week: IssueWeek, *, kind: str = WEEKLY) -> IssueDetails | None:
+    query = select(models.Issue).where(models.Issue.week == str(week), models.Issue.kind == kind)
+    issue = session.exec(query).first()
     return None if issue is None else _details(session, issue)
 
 
@@ -169,8 +206,8 @@ def rendered(session: Session, issue_id: int) -> StoredRender:
     stored = session.get(models.Rendered, issue.rendered_id) if issue.rendered_id else None
     if stored is None or stored.id is None:
         raise NotFoundError(
-            f"issue {issue.week} has not been rendered",
-            hint=f"run `newsletter issue render {issue.week}`",
+            f"issue {called(issue.kind, issue.week)} has not been rendered",
+            hint=f"run `newsletter issue render {called(issue.kind, issue.week)}`",
         )
     return StoredRender(
         id=stored.id,
@@ -214,7 +251,7 @@ def newest_revisions(session: Session, issue_id: int) -> dict[str, int]:
 
 
 def weeks_sharing_items(session: Session, issue_id: int) -> list[str]:
-    """Weeks of other frozen issues that hold one of this issue's comparisons."""
+    """Weeks of other frozen weekly issues that hold one of this issue's comparisons."""
     mine = [comparison.id for _item, comparison in items_with_comparisons(session, issue_id)]
     query = (
         select(models.Issue.week)
@@ -222,6 +259,7 @@ def weeks_sharing_items(session: Session, issue_id: int) -> list[str]:
         .where(
             col(models.IssueItem.comparison_id).in_(mine),
             models.Issue.id != issue_id,
+            models.Issue.kind == WEEKLY,
             col(models.Issue.state).in_(FROZEN),
         )
         .distinct()
@@ -234,6 +272,7 @@ def _details(session: Session, issue: models.Issue) -> IssueDetails:
     stored = session.get(models.Rendered, issue.rendered_id) if issue.rendered_id else None
     return IssueDetails(
         id=issue_id,
+        kind=issue.kind,
         week=issue.week,
         slot_at=issue.slot_at,
         state=IssueState(issue.state),
@@ -251,6 +290,7 @@ def _details(session: Session, issue: models.Issue) -> IssueDetails:
         done_at=issue.done_at,
         samples=issue.samples,
         own_templates=_own_templates(stored),
+        corrects_id=issue.corrects_id,
     )
 
 

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
 from newsletter.editorial.content_model import Comparison
+from newsletter.editorial.issues import WEEKLY
 from newsletter.editorial.selection import Candidate
 from newsletter.errors import NotFoundError, RefusedError, StoreError
 from newsletter.store import models
@@ -162,7 +163,7 @@ def _held_by(session: Session, for_issue_id: int | None) -> dict[int | None, str
     statement = (
         select(models.IssueItem.comparison_id, models.Issue.week)
         .join(models.Issue, col(models.Issue.id) == col(models.IssueItem.issue_id))
-        .where(models.Issue.kind == "weekly", col(models.Issue.state).not_in(_RELEASED))
+        .where(models.Issue.kind == WEEKLY, col(models.Issue.state).not_in(_RELEASED))
         .order_by(col(models.Issue.week))
     )
     if for_issue_id is not None:

@@ -5,7 +5,6 @@ Functions take a Session and never commit: the pipeline decides what belongs tog
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Any
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
-from newsletter.editorial import issues, library
+from newsletter.editorial import corrections, issues, library, words
 from newsletter.editorial.selection import Choice, Wishes, choose
 from newsletter.errors import IllegalMoveError, RefusedError
 from newsletter.rendering.rendered import RenderedIssue
@@ -22,9 +21,7 @@ from newsletter.store import models
 from newsletter.store.states import ISSUE_MOVES, ComparisonState, IssueState, move
 from newsletter.weeks import IssueWeek
 
-# Far over what any inbox shows; what is longer was pasted by mistake, and takes long to lay out.
-MOST_CHARACTERS = {"subject": 500, "preheader": 500, "intro": 5_000}
-_LINE_BREAK = re.compile(r"\s*[\r\n]\s*")  # of a pasted subject: a header has one line
+_WORDS = ("subject", "preheader", "intro")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,21 +103,20 @@ def apply(session: Session, issue_id: int, changes: Changes) -> None:
     once the issue is frozen or ended.
     """
     issue = issues.row(session, issue_id)
+    if issue.kind == issues.CORRECTION:
+        raise RefusedError(
+            f"issue {issues.called(issue.kind, issue.week)} is a correction: it has no comparisons",
+            hint=f"write it anew with `newsletter issue correct {issue.week} --text ...`",
+        )
     if issue.state not in issues.OPEN:
         raise RefusedError(
             f"issue {issue.week} is {issue.state}: it can no longer be changed",
             hint="changes reach readers with the next issue",
         )
-    for field, most in MOST_CHARACTERS.items():
-        words = getattr(changes, field)
-        if words is not None:
-            if len(words) > most:
-                raise RefusedError(
-                    f"the {field} has {len(words):,} characters",
-                    hint=f"shorten it to {most:,} at most",
-                )
-            kept = words if field == "intro" else _LINE_BREAK.sub(" ", words)
-            setattr(issue, field, kept.strip() or None)
+    for field in _WORDS:
+        said = getattr(changes, field)
+        if said is not None:
+            setattr(issue, field, words.kept(field, said))
     include = _without(issue.wanted.get("include", ()), changes.exclude) | set(changes.include)
     exclude = _without(issue.wanted.get("exclude", ()), changes.include) | set(changes.exclude)
     issue.wanted = {
@@ -166,9 +162,10 @@ def keep_render(
     """
     issue = issues.row(session, issue_id)
     if issue.frozen_at is not None:
+        name = issues.called(issue.kind, issue.week)
         raise RefusedError(
-            f"issue {issue.week} is {issue.state}: what it is made of can no longer change",
-            hint=f"see `newsletter issue show {issue.week}`",
+            f"issue {name} is {issue.state}: what it is made of can no longer change",
+            hint=f"see `newsletter issue show {name}`",
         )
     standing = session.get(models.Rendered, issue.rendered_id) if issue.rendered_id else None
     findings = [finding.to_dict() for finding in fresh.findings]
@@ -203,15 +200,18 @@ def set_state(session: Session, issue_id: int, state: IssueState, *, reason: str
     try:
         issue.state = move(ISSUE_MOVES, IssueState(issue.state), state)
     except IllegalMoveError as error:
-        raise IllegalMoveError(f"issue {issue.week}: {error.what}", hint=error.hint) from None
+        name = issues.called(issue.kind, issue.week)
+        raise IllegalMoveError(f"issue {name}: {error.what}", hint=error.hint) from None
     issue.reason = reason
 
 
 def start_sending(session: Session, issue_id: int) -> None:
     """The issue goes out now: its comparisons are published from this instant on.
 
-    Raises RefusedError where one of them went out with another issue meanwhile.
+    Raises RefusedError where one of them went out with another issue meanwhile, and for a
+    correction of what is still going out.
     """
+    corrections.refuse_too_early(session, issues.row(session, issue_id))
     shared = issues.weeks_sharing_items(session, issue_id)
     if shared:
         raise RefusedError(

@@ -7,13 +7,11 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 
-from newsletter.editorial.issues import IssueDetails
+from newsletter.editorial.issues import WEEKLY, IssueDetails
 from newsletter.errors import RefusedError
 from newsletter.store.models import Slot
 from newsletter.store.states import SlotOutcome
 from newsletter.weeks import IssueWeek
-
-WEEKLY = "weekly"
 
 
 def outcome_of(session: Session, week: IssueWeek) -> SlotOutcome | None:
@@ -23,11 +21,14 @@ def outcome_of(session: Session, week: IssueWeek) -> SlotOutcome | None:
 
 
 def take(session: Session, issue: IssueDetails, *, now: datetime) -> None:
-    """Claims the slot for an issue about to be frozen, in the same transaction.
+    """Claims the slot for an issue about to be frozen, in the same transaction; one of a kind that
+    has none claims nothing.
 
     A slot missed or thin before is taken now (an operator sends by hand after all). Raises
     RefusedError where another issue, or another scheduler, has it.
     """
+    if not issue.has_slot:
+        return
     slot = session.get(Slot, (WEEKLY, issue.slot_at))
     if slot is not None and slot.outcome != SlotOutcome.TAKEN:
         slot.outcome, slot.issue_id, slot.claimed_at = SlotOutcome.TAKEN, issue.id, now

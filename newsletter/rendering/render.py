@@ -24,7 +24,6 @@ from newsletter.rendering.text import tidy
 from newsletter.rendering.view import IssueView, Publication, SystemMailView
 from newsletter.theme import Theme
 
-WEEKLY = "weekly"
 FILES = ("subject.txt", "preheader.txt", "body.mjml", "body.txt")
 INLINE_CSS = "parts/inline.css"
 MAX_THEMES = 4
@@ -45,7 +44,9 @@ class Renderer:
         self._in_theme: dict[Theme, Templates] = {}
 
     def issue(self, view: IssueView, *, checked: bool = True) -> RenderedIssue:
-        """The week's issue. Raises TemplateError where a template is missing or does not render.
+        """A weekly issue or a correction.
+
+        Raises TemplateError where a template is missing or does not render.
 
         checked: with its findings; who is after the bytes alone does without.
         """
@@ -57,11 +58,11 @@ class Renderer:
             "minutes": verdicts.reading_minutes(view),
         }
         words["subject"] = subject = view.subject or _line(
-            templates, f"{WEEKLY}/subject.txt", words
+            templates, f"{view.kind}/subject.txt", words
         )
-        preheader = view.preheader or _line(templates, f"{WEEKLY}/preheader.txt", words)
+        preheader = view.preheader or _line(templates, f"{view.kind}/preheader.txt", words)
         words["preheader"] = preheader
-        rendered = self._mail(WEEKLY, view, subject, preheader, words, table)
+        rendered = self._mail(view.kind, view, subject, preheader, words, table)
         return _checked(rendered, view) if checked else rendered
 
     def system(self, view: SystemMailView) -> RenderedIssue:

@@ -8,6 +8,8 @@ from enum import StrEnum
 
 from newsletter.theme import Theme
 
+WEEKLY, CORRECTION = "weekly", "correction"  # kinds of issue, folders of their templates
+
 
 class Verdict(StrEnum):
     SHIP = "ship"
@@ -139,8 +141,29 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True)
+class PageView:
+    """A page of ours to read on."""
+
+    title: str
+    url: str  # absolute
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedView:
+    """The issue that a correction puts right."""
+
+    subject: str
+    day: date  # of its slot
+    pages: tuple[PageView, ...]  # of its comparisons, the lead first
+
+
+@dataclass(frozen=True, slots=True)
 class IssueView:
-    """One week's issue, ready to be rendered; `comparisons[0]` is the lead, and there is one."""
+    """One week's issue, ready to be rendered; `comparisons[0]` is the lead, and there is one.
+
+    Of a correction there is none: it has `corrected` instead, and says in `intro` what is right;
+    its `archive_url` leads to the issue it corrects.
+    """
 
     id: int
     week: str  # 2026-W48
@@ -153,6 +176,11 @@ class IssueView:
     preheader: str | None = None
     intro: str | None = None
     changes: tuple[ChangeView, ...] = ()  # since the issue before, each told once
+    corrected: CorrectedView | None = None
+
+    @property
+    def kind(self) -> str:
+        return WEEKLY if self.corrected is None else CORRECTION
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def _sent_issues(session: Session) -> list[SentIssue]:
     query = (
         select(Issue, Rendered.subject, Rendered.sha256)
         .join(Rendered, col(Rendered.id) == col(Issue.rendered_id))
-        .where(col(Issue.state).in_(LISTED_STATES))
+        .where(Issue.kind == issues.WEEKLY, col(Issue.state).in_(LISTED_STATES))
         .order_by(col(Issue.slot_at).desc())
     )
     return [

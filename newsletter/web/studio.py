@@ -75,7 +75,7 @@ def mail(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
     """
     found, stored = _load(site, week)
     if stored is None:
-        raise NotFoundError(f"issue {found.week} has not been rendered", hint="render it first")
+        raise NotFoundError(f"issue {found.ref} has not been rendered", hint="render it first")
     body = _IN_THE_DARK.sub(ANSWER[scheme], neutral(stored.html, _nobody(site, found)))
     headers = {
         "Content-Security-Policy": MAIL_POLICY.format(origin=site.origin),
@@ -86,8 +86,14 @@ def mail(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
 
 def _load(site: Site, week: str) -> tuple[IssueDetails, StoredRender | None]:
     with site.app.session(readonly=True) as session:
-        found = issues.find(session, week_of(week))
+        found = issues.find(session, _ref(week))
         return found, issues.rendered(session, found.id) if found.sha256 else None
+
+
+def _ref(slug: str) -> str:
+    """`2026-w48-correction` -> `2026-W48/correction`. Raises NotFoundError for no such address."""
+    week = slug.removesuffix(f"-{issues.CORRECTION}")
+    return issues.called(issues.WEEKLY if week == slug else issues.CORRECTION, week_of(week))
 
 
 def _nobody(site: Site, found: IssueDetails) -> Mapping[str, str]:

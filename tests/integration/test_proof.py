@@ -14,6 +14,7 @@ from newsletter.delivery import proof
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.providers.outbox import Outbox
 from newsletter.store.engine import session_on
+from subscribers.models import SubscriberStatus
 
 
 @pytest.fixture
@@ -137,10 +138,56 @@ def test_every_candidate_is_explained(
     database: Engine, sent_issue: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(proof, "_PAGE", 2)
-    with session_on(database, readonly=True) as session:
-        shown = [(e.subscriber_id, e.state, e.reason) for e in proof.explain(session, sent_issue)]
+    shown = [(e.subscriber_id, e.state, e.reason) for e in explained(database, sent_issue)]
     assert shown == [
-        (1, "excluded", "unsubscribed"),
+        (1, "excluded", "unsubscribed: left the list before it went out"),
         *((id_, "submitted", "") for id_ in (2, 3, 4, 5)),
         (6, "excluded", "suppressed: complaint"),
     ]
+
+
+def explained(engine: Engine, issue: int) -> list[proof.Explanation]:
+    with session_on(engine, readonly=True) as session:
+        return list(proof.explain(session, issue))
+
+
+def test_an_explanation_has_the_address_the_attempts_and_the_receipt(
+    database: Engine, sent_issue: int
+) -> None:
+    tamper(database, "UPDATE subscriber SET status = 'erased' WHERE id = 3")
+    second, third = explained(database, sent_issue)[1:3]
+    assert (second.address, second.attempts) == ("reader2@example.com", 1)
+    assert second.changed_at == postroom.NOW
+    assert third.address == ""
+    assert third.state == "submitted"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("state = 'planned', receipt = ''", "not sent yet"),
+        (
+            "state = 'planned', reason = '450 greylisted', due_at = '2026-11-24 09:15:00.000000'",
+            "not sent yet, goes out after 2026-11-24 09:15 UTC: 450 greylisted",
+        ),
+        ("state = 'attempting'", "a sender has it in hand"),
+        ("state = 'failed', reason = '554 no'", "554 no"),
+        ("state = 'excluded', reason = 'paused'", "paused: takes a break from every issue"),
+    ],
+)
+def test_whoever_got_nothing_has_a_reason_in_words(
+    database: Engine, sent_issue: int, fault: str, reason: str
+) -> None:
+    tamper(database, f"UPDATE delivery SET {fault} WHERE subscriber_id = 2")
+    assert explained(database, sent_issue)[1].reason == reason
+
+
+def test_every_excluding_reason_the_audience_knows_has_words(database: Engine) -> None:
+    """A status that is not active is a bare word until it is put into a sentence."""
+    for status in SubscriberStatus:
+        postroom.add_readers(database, 1, status=status)
+    issue = postroom.add_issue(database)
+    postroom.freeze(database, issue)
+    said = {one.reason for one in explained(database, issue) if one.state == "excluded"}
+    assert said
+    assert all(": " in reason for reason in said), said

@@ -7,7 +7,7 @@ address is one a publication could have, for tools judge example hosts and loopb
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -20,10 +20,17 @@ from newsletter.bundled import bundled
 from newsletter.editorial.content import load_all
 from newsletter.editorial.views import comparison_view
 from newsletter.rendering.message import compile_message
-from newsletter.rendering.render import WEEKLY, Renderer
+from newsletter.rendering.render import Renderer
 from newsletter.rendering.rendered import RenderedIssue
 from newsletter.rendering.slots import Slot, greeting, neutral
-from newsletter.rendering.view import ComparisonView
+from newsletter.rendering.view import (
+    CORRECTION,
+    WEEKLY,
+    ComparisonView,
+    CorrectedView,
+    IssueView,
+    PageView,
+)
 from newsletter.tokens import Keyring
 
 FIVE, ONE = "five", "one"  # an issue of one lead and four briefs; one of a comparison alone
@@ -31,10 +38,10 @@ KINDS = tuple(
     sorted(
         folder.parent.name
         for folder in (bundled("templates") / "email").glob("*/subject.txt")
-        if folder.parent.name != WEEKLY
+        if folder.parent.name not in (WEEKLY, CORRECTION)
     )
 )
-NAMES = (FIVE, ONE, *KINDS)
+NAMES = (FIVE, ONE, CORRECTION, *KINDS)
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 _KEYRING = Keyring([b"a key of the tests, 32 bytes long"])
@@ -69,7 +76,20 @@ def rendered_now(name: str) -> RenderedIssue:
     if name in KINDS:
         return _renderer().system(views.system_view(name))
     comparisons = _comparisons()
+    if name == CORRECTION:
+        return _renderer().issue(_correction(comparisons))
     return _renderer().issue(views.issue_view(comparisons if name == FIVE else comparisons[:1]))
+
+
+def _correction(comparisons: tuple[ComparisonView, ...]) -> IssueView:
+    """Of the issue of five."""
+    said = "We wrote that a tool costs $12 a month.\n\nIt costs $21 a month; the verdict stands."
+    corrected = CorrectedView(
+        subject="Ship Claude Haiku Open Weights",
+        day=NOW.date(),
+        pages=tuple(PageView(one.title, one.url) for one in comparisons),
+    )
+    return replace(views.issue_view((), intro=said), corrected=corrected)
 
 
 @cache
@@ -89,7 +109,7 @@ def _comparisons() -> tuple[ComparisonView, ...]:
 def _message(name: str, rendered: RenderedIssue) -> bytes:
     """The mail as the outbox would hold it for one reader."""
     whose = {} if name in KINDS else {"week": "2026-W48", "issue_id": 7}
-    kind = name if name in KINDS else WEEKLY
+    kind = name if name in (CORRECTION, *KINDS) else WEEKLY
     compiled = compile_message(rendered, views.PUBLICATION, date=NOW, kind=kind, **whose)
     return compiled.splice(
         address="priya.raman@example.com",

@@ -1,0 +1,150 @@
+"""Facts that settle an uncertain delivery: an event, a request that is known, a bounce."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import postroom
+import pytest
+from postroom import NOW, prove, states
+from sqlalchemy import Engine, text
+
+from newsletter.delivery import evidence, ledger
+from newsletter.providers.base import Evidence
+from newsletter.store.engine import session_on
+from newsletter.store.models import Event, Request
+
+
+def change(engine: Engine, statement: str, **values: Any) -> None:
+    with session_on(engine) as session:
+        session.execute(text(statement), values)
+
+
+def held_issue(engine: Engine, readers: int = 4, week: str = postroom.FOLDER) -> int:
+    """An issue all of whose deliveries were attempted and never answered for."""
+    issue = postroom.frozen_issue(engine, readers) if week == postroom.FOLDER else 0
+    if not issue:
+        issue = postroom.add_issue(engine, week=week)
+        postroom.freeze(engine, issue)
+    change(
+        engine,
+        "UPDATE delivery SET state='uncertain', reason='no answer', attempts=1 WHERE issue_id=:id",
+        id=issue,
+    )
+    change(engine, "UPDATE batch SET state='done' WHERE issue_id=:id", id=issue)
+    return issue
+
+
+def see(engine: Engine, issue: int, subscriber_id: int, kind: str) -> None:
+    with session_on(engine) as session:
+        session.add(Event(issue_id=issue, subscriber_id=subscriber_id, kind=kind, at=NOW))
+
+
+def settle(engine: Engine, issue: int) -> int:
+    with session_on(engine) as session:
+        return evidence.settle_by_events(session, issue, NOW)
+
+
+@pytest.mark.parametrize("kind", ["image_load", "click", "unsubscribe", "vote", "delivered"])
+def test_any_event_of_a_reader_proves_that_the_message_was_taken(
+    database: Engine, kind: str
+) -> None:
+    issue = held_issue(database, 2)
+    see(database, issue, 2, kind)
+    assert settle(database, issue) == 1
+    assert states(database, issue) == {1: "uncertain", 2: "submitted"}
+    assert kind.replace("_", " ") in postroom.rows(database, issue)[2][1]
+    assert prove(database, issue).holds
+
+
+def test_settling_by_events_twice_changes_nothing_the_second_time(database: Engine) -> None:
+    issue = held_issue(database, 2)
+    see(database, issue, 1, "click")
+    see(database, issue, 1, "image_load")
+    assert (settle(database, issue), settle(database, issue)) == (1, 0)
+    assert postroom.rows(database, issue)[1] == ("submitted", "proven by a click", 1)
+
+
+def test_an_event_of_another_issue_proves_nothing(database: Engine) -> None:
+    issue = held_issue(database, 2)
+    other = held_issue(database, week="2026-W49")
+    see(database, other, 1, "click")
+    assert settle(database, issue) == 0
+    assert set(states(database, issue).values()) == {"uncertain"}
+
+
+def test_an_operators_word_is_no_evidence(database: Engine) -> None:
+    issue = held_issue(database, 1)
+    see(database, issue, 1, "resend")
+    assert settle(database, issue) == 0
+
+
+def test_events_touch_nothing_that_is_not_uncertain(database: Engine) -> None:
+    issue = held_issue(database, 3)
+    change(database, "UPDATE delivery SET state='bounced', reason='5.1.1' WHERE subscriber_id=1")
+    change(database, "UPDATE delivery SET state='attempting' WHERE subscriber_id=2")
+    for reader in (1, 2):
+        see(database, issue, reader, "image_load")
+    assert settle(database, issue) == 0
+    assert states(database, issue) == {1: "bounced", 2: "attempting", 3: "uncertain"}
+
+
+def known(engine: Engine, request_id: str) -> int:
+    with session_on(engine) as session:
+        return evidence.request_known(session, request_id, NOW)
+
+
+def test_a_request_that_is_known_proves_all_its_readers_and_no_others(database: Engine) -> None:
+    issue = held_issue(database, 4)
+    change(database, "UPDATE delivery SET state='bounced', reason='5.1.1' WHERE subscriber_id=3")
+    with session_on(database) as session:
+        batch = session.execute(text("SELECT id FROM batch")).scalar_one()
+        session.add(
+            Request(id="r1", issue_id=issue, batch_id=batch, made_at=NOW, subscriber_ids=[1, 2, 3])
+        )
+    assert (known(database, "r1"), known(database, "r1")) == (2, 0)
+    assert states(database, issue) == {
+        1: "submitted",
+        2: "submitted",
+        3: "bounced",
+        4: "uncertain",
+    }
+
+
+def test_a_request_that_is_not_on_record_proves_nothing(database: Engine) -> None:
+    issue = held_issue(database, 1)
+    assert known(database, "'; DROP TABLE delivery; --") == 0
+    assert states(database, issue) == {1: "uncertain"}
+
+
+def test_a_bounce_that_names_its_message_leads_to_its_reader(database: Engine) -> None:
+    issue = held_issue(database, 3)
+    with session_on(database) as session:
+        named = f"<{postroom.message_id(2)}>"
+        reader = evidence.reader_of(session, issue, named, postroom.message_id)
+        assert reader == 2
+        assert evidence.bounced(session, issue, 2, "5.1.1 no such user", NOW)
+        assert not evidence.bounced(session, issue, 2, "5.1.1 no such user", NOW)
+        assert evidence.reader_of(session, issue, named, postroom.message_id) is None
+        assert evidence.reader_of(session, issue, "<a@b>", postroom.message_id) is None
+    assert postroom.rows(database, issue)[2] == ("bounced", "5.1.1 no such user", 1)
+    assert prove(database, issue).holds
+
+
+def test_a_bounce_without_words_still_has_a_reason(database: Engine) -> None:
+    issue = held_issue(database, 1)
+    with session_on(database) as session:
+        assert evidence.bounced(session, issue, 1, " ", NOW)
+    assert prove(database, issue).unexplained == 0
+
+
+def test_whoever_settles_second_changes_nothing(database: Engine) -> None:
+    """The operator said no between the look at the events and their settling."""
+    issue = held_issue(database, 1)
+    see(database, issue, 1, "click")
+    with session_on(database) as session:
+        proven = evidence.by_events(session, issue)
+        assert proven == {1: "click"}
+        ledger.settle(session, issue, {1: Evidence.NOT_TAKEN}, NOW)
+        assert evidence.settle_by_events(session, issue, NOW) == 0
+    assert states(database, issue) == {1: "planned"}
