@@ -1,4 +1,4 @@
-"""What a full test run needs beside Python packages: Debian's packages, and Node's checkers."""
+"""What a full test run needs beside Python packages: Debian's, Node's checkers, Postfix's sink."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from newsletter.errors import RefusedError
 
 ROOT = Path(__file__).resolve().parents[2]
 NODE_PACKAGES = ROOT / "tests" / "tools" / "node"
+POSTFIX = ROOT / "tests" / "tools" / "postfix"
+POSTFIX_PROGRAMS = ("smtp-sink", "smtp-source")
 WITHOUT = "or leave out what needs it with --quick"
 
 
@@ -49,6 +51,7 @@ def fill_toolbox() -> None:
     """Everything a full run needs. Raises RefusedError naming what cannot be had, and the way."""
     require_debian_packages()
     require_node_packages()
+    require_postfix_programs()
 
 
 def require_debian_packages() -> None:
@@ -97,6 +100,71 @@ def node_program() -> Path:
             hint=f"run `python3 -m newsletter test` in a checkout: it gets it; {WITHOUT}",
         )
     return Path(wheel.origin).parent / "bin" / "node"
+
+
+def require_postfix_programs() -> None:
+    """smtp-sink and smtp-source out of Debian's package: unpacked, never installed, root or not."""
+    if postfix_programs_are_there():
+        return
+    if shutil.which("apt-get") is None or shutil.which("dpkg") is None:
+        raise RefusedError(
+            "the benchmarks need smtp-sink and smtp-source from Debian's package postfix",
+            hint=f"use a Debian machine, {WITHOUT}",
+        )
+    say("== unpacking Postfix's smtp-sink and smtp-source, for the benchmarks")
+    shutil.rmtree(POSTFIX, ignore_errors=True)
+    POSTFIX.mkdir(parents=True)
+    (POSTFIX / ".gitignore").write_text("*\n")
+    _download_postfix()
+    archive = next(POSTFIX.glob("postfix_*.deb"))
+    _must_run(["dpkg", "-x", str(archive), str(POSTFIX)], environment=os.environ)
+    archive.unlink()
+    _must_start()
+    _postfix_marker().write_text(f"{archive.name}\n")
+
+
+def postfix_programs_are_there() -> bool:
+    """They are unpacked, and have been seen to start."""
+    return _postfix_marker().is_file()
+
+
+def postfix_command(name: str, *arguments: str) -> list[str]:
+    """How to run one of them; in the environment of `postfix_environment`."""
+    return [str(POSTFIX / "usr" / "sbin" / name), *arguments]
+
+
+def postfix_environment() -> dict[str, str]:
+    """This one, with Postfix's own libraries, which are nowhere else."""
+    return {**os.environ, "LD_LIBRARY_PATH": str(POSTFIX / "usr" / "lib" / "postfix")}
+
+
+def _download_postfix() -> None:
+    """Root may have to fetch apt's lists first; to anybody else apt says that they are missing."""
+    download = ["apt-get", "download", "--quiet", "postfix"]
+    if os.geteuid() == 0:
+        first = subprocess.run(download, cwd=POSTFIX, capture_output=True, check=False)  # noqa: S603
+        if first.returncode == 0:
+            return
+        _must_run(["apt-get", "update"], environment=os.environ)
+    _must_run(download, environment=os.environ, folder=POSTFIX)
+
+
+def _must_start() -> None:
+    """Without arguments they show their usage; a library that is missing shows here."""
+    for name in POSTFIX_PROGRAMS:
+        command = postfix_command(name)
+        shown = subprocess.run(  # noqa: S603
+            command, env=postfix_environment(), capture_output=True, text=True, check=False
+        )
+        if "usage:" not in shown.stderr:
+            raise RefusedError(
+                f"Postfix's {name} does not start: {shown.stderr.strip()}",
+                hint=f"install the library it names, {WITHOUT}",
+            )
+
+
+def _postfix_marker() -> Path:
+    return POSTFIX / ".unpacked-whole"
 
 
 def _node_marker() -> Path:

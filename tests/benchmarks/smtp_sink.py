@@ -1,7 +1,8 @@
 """A sink for measuring: takes SMTP as fast as it can, keeps nothing, counts what it took.
 
-Run as a process of its own: `smtp_sink.py DELAY_S` prints its port, ends with its standard input,
-and then prints how many messages it took. Every reply leaves DELAY_S after it was earned.
+Run as a process of its own: `smtp_sink.py DELAY_S [chunking]` prints its port, ends with its
+standard input, and then prints how many messages it took. Every reply leaves DELAY_S after it was
+earned.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 
+OK = b"250 2.0.0 Ok\r\n"
 ANSWERS = {
     b"EHLO": b"250-sink\r\n250-PIPELINING\r\n250 SIZE 0\r\n",
     b"DATA": b"354 Go on\r\n",
     b"QUIT": b"221 2.0.0 Bye\r\n",
-    b".": b"250 2.0.0 Ok\r\n",
 }
+CHUNKING = b"250-sink\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 SIZE 0\r\n"
 END = b"\r\n.\r\n"
 
 
@@ -32,11 +34,14 @@ class Talk:
     line: bytes = b""  # a command that has no end yet
     tail: bytes = b""  # the last octets of a message that has no end yet
     in_message: bool = False
+    owed: int = 0  # octets of a chunk that are to come
     taken: int = 0
 
     def replies(self, data: memoryview) -> bytes:
+        if self.owed:
+            return self.to_chunk(data)
         if not self.in_message:
-            return self.to_commands(bytes(data))
+            return self.to_commands(data)
         last = bytes(data[-TAIL_BYTES:])
         seen = last if len(data) > TAIL_BYTES else self.tail + last
         end = seen.find(END)
@@ -45,13 +50,35 @@ class Talk:
             return b""
         self.in_message = False
         self.taken += 1
-        return ANSWERS[b"."] + self.to_commands(seen[end + len(END) :])
+        return OK + self.to_commands(memoryview(seen)[end + len(END) :])
 
-    def to_commands(self, data: bytes) -> bytes:
-        *lines, self.line = (self.line + data).split(b"\r\n")
-        if any(line.upper() == b"DATA" for line in lines):
-            self.in_message, self.tail = True, b"\r\n"
-        return b"".join(ANSWERS.get(line[:4].upper(), ANSWERS[b"."]) for line in lines)
+    def to_chunk(self, data: memoryview) -> bytes:
+        if len(data) < self.owed:
+            self.owed -= len(data)
+            return b""
+        rest, self.owed = data[self.owed :], 0
+        self.taken += 1
+        return OK + self.to_commands(rest)
+
+    def to_commands(self, data: memoryview) -> bytes:
+        """Looks no further than an envelope at a time: what follows may be a long chunk."""
+        replies = []
+        at = 0
+        while at < len(data):
+            known = len(self.line)
+            *lines, self.line = (self.line + bytes(data[at : at + TAIL_BYTES])).split(b"\r\n")
+            seen = 0
+            for line in lines:
+                seen += len(line) + 2
+                verb = line[:4].upper()
+                if verb == b"BDAT":
+                    self.owed, self.line = int(line.split()[1]), b""
+                    return b"".join(replies) + self.to_chunk(data[at + seen - known :])
+                if verb == b"DATA":
+                    self.in_message, self.tail = True, b"\r\n"
+                replies.append(ANSWERS.get(verb, OK))
+            at += TAIL_BYTES
+        return b"".join(replies)
 
 
 def main(delay_s: float) -> None:
@@ -101,4 +128,6 @@ def send(connection: socket.socket, said: bytes) -> None:
 
 
 if __name__ == "__main__":
+    if "chunking" in sys.argv[2:]:
+        ANSWERS[b"EHLO"] = CHUNKING
     main(float(sys.argv[1]))

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, insert, text
 from sqlmodel import Session
 
-from newsletter.delivery import ledger, proof
+from newsletter.delivery import freezing, proof
 from newsletter.delivery.owner import Owner
 from newsletter.delivery.sender import deliver_issue
 from newsletter.providers.base import Content, Envelope, Mailing
@@ -137,7 +137,7 @@ def test_freezing_and_sending_to_the_outbox_beside_the_naive_way(
 
     started = time.perf_counter()
     with session_on(engine) as session:
-        ledger.freeze(session, issue_id=ours, now=NOW)
+        freezing.freeze(session, issue_id=ours, now=NOW)
     frozen = time.perf_counter()
     deliver_issue(
         engine,

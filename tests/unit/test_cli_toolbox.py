@@ -20,6 +20,28 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def postfix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place for Postfix's programs that does not exist yet."""
+    monkeypatch.setattr(toolbox, "POSTFIX", tmp_path / "postfix")
+    return tmp_path / "postfix"
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of commands that is the only one on the path."""
+    folder = tmp_path / "commands"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def write_command(path: Path, *lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+    path.chmod(0o755)
+
+
 def test_without_the_packages_and_without_root_it_says_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -87,3 +109,73 @@ def test_the_lock_of_node_packages_pins_by_hash_and_names_no_address() -> None:
     for name, package in packages.items():
         assert "resolved" not in package, name
         assert package["integrity"].startswith("sha512-"), name
+
+
+UNPACKING = (
+    "/bin/mkdir -p $3/usr/sbin",
+    'for name in smtp-sink smtp-source; do printf "#!/bin/sh\\n%s\\n" "$SAYS" >$3/usr/sbin/$name',
+    "/bin/chmod +x $3/usr/sbin/$name; done",
+)
+
+
+def test_postfix_programs_are_unpacked_once_where_git_does_not_look(
+    postfix: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_command(commands / "apt-get", 'echo "$@" >>../calls', ": >postfix_3.7_amd64.deb")
+    write_command(commands / "dpkg", *UNPACKING)
+    monkeypatch.setenv("SAYS", "echo usage: me >&2; exit 1")
+    assert not toolbox.postfix_programs_are_there()
+    toolbox.require_postfix_programs()
+    toolbox.require_postfix_programs()
+    assert toolbox.postfix_programs_are_there()
+    assert (postfix.parent / "calls").read_text() == "download --quiet postfix\n"
+    assert (postfix / ".gitignore").read_text() == "*\n"
+    assert Path(toolbox.postfix_command("smtp-sink")[0]).is_file()
+    assert not list(postfix.glob("*.deb"))
+
+
+def test_a_postfix_program_that_does_not_start_is_told_with_the_reason(
+    postfix: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_command(commands / "apt-get", ": >postfix_3.7_amd64.deb")
+    write_command(commands / "dpkg", *UNPACKING)
+    monkeypatch.setenv("SAYS", "echo libdb-5.3.so: cannot open >&2; exit 127")
+    with pytest.raises(RefusedError, match=r"libdb-5\.3\.so: cannot open") as refused:
+        toolbox.require_postfix_programs()
+    assert "--quick" in refused.value.hint
+    assert not toolbox.postfix_programs_are_there()
+
+
+@pytest.mark.usefixtures("postfix")
+def test_postfix_programs_that_cannot_be_downloaded_are_told(
+    commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_command(commands / "apt-get", "exit 100")
+    write_command(commands / "dpkg")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(RefusedError, match="apt-get download --quiet postfix"):
+        toolbox.require_postfix_programs()
+    assert not toolbox.postfix_programs_are_there()
+
+
+def test_root_fetches_the_lists_where_they_are_missing(
+    postfix: Path, commands: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = postfix.parent / "fetched"
+    write_command(
+        commands / "apt-get",
+        f"if [ $1 = update ]; then : >{fetched}; exit; fi",
+        f"[ -f {fetched} ] && : >postfix_3.7_amd64.deb",
+    )
+    write_command(commands / "dpkg", *UNPACKING)
+    monkeypatch.setenv("SAYS", "echo usage: me >&2; exit 1")
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    toolbox.require_postfix_programs()
+    assert toolbox.postfix_programs_are_there()
+
+
+@pytest.mark.usefixtures("postfix", "commands")
+def test_where_there_is_no_debian_it_says_what_is_missing() -> None:
+    with pytest.raises(RefusedError, match="smtp-sink") as refused:
+        toolbox.require_postfix_programs()
+    assert "--quick" in refused.value.hint
