@@ -16,6 +16,7 @@ from newsletter.cli import (
     db,
     demo,
     issue,
+    rehearse,
     run,
     schedule,
     serve,
@@ -43,6 +44,7 @@ program.add_typer(issue.program, name="issue")
 program.add_typer(subscribers.program, name="subscribers")
 program.add_typer(suppressions.program, name="suppressions")
 program.add_typer(schedule.program, name="schedule")
+program.command("rehearse")(rehearse.rehearse)
 program.command("run")(run.run)
 program.command("serve")(serve.serve)
 program.add_typer(db.program, name="db")
