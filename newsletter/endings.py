@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from newsletter.delivery import ledger, proof
+from newsletter.delivery import ledger
 from newsletter.editorial import issues, planning
 from newsletter.store.states import IssueState
 
@@ -21,7 +21,7 @@ def end_where_complete(session: Session, issue_id: int, *, now: datetime) -> boo
     if state == IssueState.CANCELLED:
         ledger.withdraw(session, issue_id, reason=ledger.CANCELLED, now=now)
         return False
-    if state != IssueState.SENDING or not proof.prove(session, issue_id).complete:
+    if state != IssueState.SENDING or ledger.is_open(session, issue_id):
         return False
     planning.finish(session, issue_id, now=now)
     return True

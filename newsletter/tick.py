@@ -160,7 +160,7 @@ def _send_what_is_due(app: App, should_stop: Callable[[], bool]) -> Iterator[str
         else:
             yield from _send(app, issue, should_stop)
     for issue in sending:  # a sender that died, or was told to stop, left it unfinished
-        yield from _deliver(app, issue.ref, should_stop)
+        yield from _deliver(app, issue, should_stop)
 
 
 def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Iterator[str]:
@@ -171,7 +171,7 @@ def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Ite
     try:
         if issue.state is IssueState.PLANNED:
             _approve_by_itself(app, issue)
-        yield from _deliver(app, issue.ref, should_stop)
+        yield from _deliver(app, issue, should_stop)
     except RefusedError as error:
         with app.session() as session:
             if issues.details(session, issue.id).state not in issues.OPEN:
@@ -186,14 +186,20 @@ def _approve_by_itself(app: App, issue: IssueDetails) -> None:
     pipeline.approve(app, issue.week, by="automatic approval (NEWSLETTER_APPROVAL)")
 
 
-def _deliver(app: App, ref: str, should_stop: Callable[[], bool]) -> Iterator[str]:
-    result = pipeline.send(app, ref, should_stop=should_stop)
-    is_over = result.issue.state is not IssueState.SENDING
-    if not (result.progress.batches or is_over):  # all that is left waits for a time or a person
+def _deliver(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Iterator[str]:
+    with app.session(readonly=True) as session:
+        issue = issues.details(session, issue.id)  # approved by itself a moment ago, maybe
+    if not issue.frozen:
+        pipeline.freeze(app, issue)
+    progress = pipeline.deliver(app, issue.id, should_stop=should_stop)
+    with app.session(readonly=True) as session:
+        is_over = issues.details(session, issue.id).state is not IssueState.SENDING
+    if not (progress.batches or is_over):  # all that is left waits for a time, or for a person
         return
-    submitted = result.proof.states.get("submitted", 0)
-    ending = "proof complete" if result.proof.complete else f"not finished: {result.stopped}"
-    yield f"{ref}: {submitted} of {result.proof.candidates} submitted, {ending}"
+    account = pipeline.prove(app, str(issue.id))
+    submitted = account.states.get("submitted", 0)
+    ending = "proof complete" if account.complete else f"not finished: {progress.stopped}"
+    yield f"{issue.ref}: {submitted} of {account.candidates} submitted, {ending}"
 
 
 def _skip(app: App, issue: IssueDetails, now: datetime) -> Iterator[str]:

@@ -342,6 +342,11 @@ def count_open(session: Session, issue_id: int) -> int:
     return int(session.execute(sql.COUNT_OPEN, {"issue_id": issue_id}).scalar_one())
 
 
+def is_open(session: Session, issue_id: int) -> bool:
+    """Whether any delivery is planned, attempting or uncertain."""
+    return bool(session.execute(sql.IS_OPEN, {"issue_id": issue_id}).scalar_one())
+
+
 def _changed(
     session: Session, statement: Executable, parameters: dict[str, Any] | list[dict[str, Any]]
 ) -> int:

@@ -266,6 +266,16 @@ COUNT_OPEN = text(
     """
 )
 
+# The same pass, until the first.
+IS_OPEN = text(
+    """
+    SELECT EXISTS (
+        SELECT 1 FROM delivery
+        WHERE issue_id = :issue_id AND state IN ('planned', 'attempting', 'uncertain')
+    )
+    """
+)
+
 # The issue's planned rows, through its part of delivery's primary key.
 WITHDRAW = _timed(
     """

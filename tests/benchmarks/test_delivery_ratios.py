@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from newsletter.delivery import freezing, proof
 from newsletter.delivery.owner import Owner
+from newsletter.delivery.rate import Limits, Throttle
 from newsletter.delivery.sender import deliver_issue
 from newsletter.providers.base import Content, Envelope, Mailing
 from newsletter.providers.outbox import Outbox
@@ -147,6 +148,8 @@ def test_freezing_and_sending_to_the_outbox_beside_the_naive_way(
         envelope_for=envelope_for,
         clock=lambda: NOW,
         owner=Owner.current(),
+        journals=tmp_path / "journals",
+        throttle=Throttle(engine, Limits(), lambda: NOW),
     )
     sent = time.perf_counter()
     send_naively(engine, naive, tmp_path / "naive")
