@@ -217,7 +217,9 @@ def _candidate(session: Session, issue_id: int, address: str) -> int | None:
 def _chosen(waiting: Sequence[ledger.Held], addresses: Sequence[str]) -> list[int]:
     if not addresses:
         return [one.subscriber_id for one in waiting]
-    by_key = {EmailAddress.parse(one.address).key: one.subscriber_id for one in waiting}
+    by_key = {  # the erased have no address any more
+        EmailAddress.parse(one.address).key: one.subscriber_id for one in waiting if one.address
+    }
     keys = [EmailAddress.parse(address).key for address in addresses]
     unknown = [address for address, key in zip(addresses, keys, strict=True) if key not in by_key]
     if unknown:

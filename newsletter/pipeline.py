@@ -14,6 +14,7 @@ from sqlmodel import Session
 from newsletter import mailings, notices, renders
 from newsletter.app import App
 from newsletter.delivery import evidence, freezing, ledger, proof, sender
+from newsletter.delivery.account import Sending
 from newsletter.delivery.owner import on_duty
 from newsletter.delivery.watch import Progress
 from newsletter.editorial import (
@@ -213,6 +214,8 @@ def deliver(
             f"issue {issue.ref} is paused: {issue.reason}",
             hint=f"run `newsletter issue resume {issue.ref}`, then send it",
         )
+    if issue.state is IssueState.CANCELLED and issue.frozen_at is not None:
+        _account_for_the_cancelled(app, issue, stored)
     if issue.state is not IssueState.SENDING:
         return Progress(remaining=0)
     _write_links(app, issue_id, stored)
@@ -243,6 +246,24 @@ def deliver(
             _pause(app, session, issue_id, progress.stopped)
         end_where_complete(session, issue_id, now=app.clock())
     return progress
+
+
+def _account_for_the_cancelled(app: App, issue: IssueDetails, stored: issues.StoredRender) -> None:
+    """A sender that died may have been at it: what it had in hand is nobody's else."""
+    with on_duty() as owner:
+        sender.account_for_the_cancelled(
+            Sending(
+                engine=app.engine,
+                issue_id=issue.id,
+                provider=app.sending_provider,
+                mailing=mailings.issue_mailing(app, issue, stored),
+                envelope_for=mailings.envelope_maker(app, issue),
+                clock=app.clock,
+                owner=owner,
+                journals=app.home / "journals",
+                throttle=app.throttle,
+            )
+        )
 
 
 def _pause(app: App, session: Session, issue_id: int, why: str) -> None:

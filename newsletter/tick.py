@@ -6,14 +6,14 @@ week, sending on the slot, a notice on what it says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from newsletter import mailings, notices, pipeline
 from newsletter.app import App
-from newsletter.delivery import system_mail
+from newsletter.delivery import ledger, system_mail
 from newsletter.editorial import issues, planning, slots
 from newsletter.editorial.issues import IssueDetails
 from newsletter.errors import ApprovalError, NewsletterError, RefusedError, StoreError
@@ -37,22 +37,16 @@ def tick(
     confirmations); its error is raised once all had their turn. A StoreError ends the tick.
     """
     done = [] if done is None else done
-    faults: list[NewsletterError] = []
-    for part in (
+    parts = (
         _plan_ahead(app),
         _look_at_the_latest_slot(app),
         _remind_editors(app),
         _send_what_is_due(app, should_stop),
+        _account_for_the_cancelled(app),
         _drain(app),
-    ):
-        try:
-            done.extend(part)
-        except StoreError:
-            raise
-        except NewsletterError as error:
-            faults.append(error)
-    if faults:
-        raise faults[0]
+    )
+    for sentence in _each(parts):
+        done.append(sentence)  # at once: what was done is known even where the next part fails
     return done
 
 
@@ -152,15 +146,43 @@ def _send_what_is_due(app: App, should_stop: Callable[[], bool]) -> Iterator[str
     with app.session(readonly=True) as session:
         waiting = issues.in_states(session, issues.OPEN)
         sending = issues.in_states(session, [IssueState.SENDING], kind=None)
+    parts: list[Iterator[str]] = []
     for issue in waiting:
         if issue.slot_at > now:
             continue
         if _too_late(app, issue.slot_at, now):
-            yield from _skip(app, issue, now)
+            parts.append(_skip(app, issue, now))
         else:
-            yield from _send(app, issue, should_stop)
-    for issue in sending:  # a sender that died, or was told to stop, left it unfinished
-        yield from _deliver(app, issue, should_stop)
+            parts.append(_send(app, issue, should_stop))
+    # A sender that died, or was told to stop, left these unfinished.
+    parts += [_deliver(app, issue, should_stop) for issue in sending]
+    yield from _each(parts)
+
+
+def _each(parts: Iterable[Iterator[str]]) -> Iterator[str]:
+    """One after the other; a fault of one is raised once all had their turn, a StoreError at once.
+
+    One issue that cannot go out must not hold up another.
+    """
+    faults: list[NewsletterError] = []
+    for part in parts:
+        try:
+            yield from part
+        except StoreError:
+            raise
+        except NewsletterError as error:
+            faults.append(error)
+    if faults:
+        raise faults[0]
+
+
+def _account_for_the_cancelled(app: App) -> Iterator[str]:
+    """Of an issue cancelled while its sender was dead, somebody has to say what became of it."""
+    yield from ()
+    with app.session(readonly=True) as session:
+        left = ledger.left_behind(session)
+    for issue_id in left:
+        pipeline.deliver(app, issue_id)
 
 
 def _send(app: App, issue: IssueDetails, should_stop: Callable[[], bool]) -> Iterator[str]:

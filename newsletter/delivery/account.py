@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -108,7 +109,9 @@ class Account:
         self._lease_until = claim.lease_until
         self._answers: dict[int, Answer] = {}
         self._requests = 0
-        self._asked_at = monotonic()  # the claim has just asked
+        # A claim of a batch that was nobody's has just asked; one taken over may be of an issue
+        # that was cancelled.
+        self._asked_at = monotonic() if claim.is_fresh else -inf
 
     def answers(self) -> list[Answer]:
         """One for every delivery claimed."""

@@ -42,7 +42,7 @@ class Journal:
     def begin(cls, folder: Path, claim: Claim) -> Journal:
         """Makes the file, with room for all of the claim; raises TransientError where it cannot."""
         path = _path(folder, claim.batch_id, claim.epoch)
-        room = _HEADER_BYTES + RESERVED_BYTES * len(claim.fresh)
+        room = _HEADER_BYTES + RESERVED_BYTES * (len(claim.fresh) + len(claim.unanswered))
         descriptor = -1
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +54,12 @@ class Journal:
                 path.unlink(missing_ok=True)
             raise _unwritable(error) from error
         journal = cls(path, descriptor)
-        journal._write(json.dumps({"owner": claim.owner, "is_fresh": claim.is_fresh}) + "\n")
+        header = {"owner": claim.owner, "is_fresh": claim.is_fresh, "left_by": claim.left_by}
+        try:
+            journal._write(json.dumps(header) + "\n")
+        except TransientError:
+            journal.discard()
+            raise
         return journal
 
     def attempting(self, keys: Sequence[int]) -> None:
@@ -112,13 +117,19 @@ class Recovered:
 
 
 def recover(folder: Path, claim: Claim, observer: Owner) -> Recovered:
-    """Reads what the earlier owners of a batch left."""
+    """Reads what the earlier owners of a batch left.
+
+    Each by its name: a file of this epoch may be of a claim that was never committed, while the one
+    that was had its journal in another home on the same store.
+    """
     found: list[tuple[Mapping[str, Any], list[str]]] = []
+    left_by = claim.left_by
     for epoch in range(claim.epoch - 1, 0, -1):
         read = _read(_path(folder, claim.batch_id, epoch))
-        if read is None:
+        if read is None or (left_by and read[0].get("owner") != left_by):
             break
         found.append(read)
+        left_by = str(read[0].get("left_by", ""))
         if read[0].get("is_fresh"):
             break
     recovered = Recovered(is_whole=bool(found) and bool(found[-1][0].get("is_fresh")))

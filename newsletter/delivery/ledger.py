@@ -48,7 +48,7 @@ class Claim:
     answered for. excluded: who became ineligible since the freeze, with the reason. The ledger
     wants an answer for every id of the first two. readers: their address and name, but for the
     erased. attempts: how often each was tried before, where it was. is_fresh: whether nobody held
-    the batch, so nothing can be left of an earlier owner.
+    the batch, so nothing can be left of an earlier owner. left_by: who held it, else "".
     """
 
     issue_id: int
@@ -63,6 +63,7 @@ class Claim:
     readers: Mapping[int, Reader] = field(default_factory=dict)
     attempts: Mapping[int, int] = field(default_factory=dict)
     is_fresh: bool = True
+    left_by: str = ""
 
 
 class Answer(NamedTuple):
@@ -112,7 +113,8 @@ def claim(
     """Takes a batch that is nobody's, or whose owner is dead or out of its lease; None if none is.
 
     Its planned deliveries that are due become `attempting`, but those who may no longer be written
-    to become `excluded`. Only batches of an issue that is `sending` are given out.
+    to become `excluded`. Only batches of an issue that is `sending` are given out, and of one that
+    was cancelled those that a dead sender had: to account for them, not to send.
     """
     for batch in session.execute(sql.OPEN_BATCHES, {"issue_id": issue_id, "now": now}).all():
         if _is_free(batch, owner, now) and _take(session, batch, owner, now + lease):
@@ -183,6 +185,7 @@ def _opened(
         readers=readers,
         attempts=attempts,
         is_fresh=batch.state == BatchState.PLANNED,
+        left_by=batch.owner,
     )
 
 
@@ -214,7 +217,8 @@ def renew(session: Session, claim: Claim, *, lease_until: datetime) -> None:
 def finish(session: Session, claim: Claim, answers: Collection[Answer], now: datetime) -> None:
     """Records what became of each delivery claimed, and lets go of the batch.
 
-    The batch is `planned` again where a delivery is (not taken this time), else `done`. Raises
+    The batch is `planned` again where a delivery is (not taken this time), else `done`; of an issue
+    cancelled meanwhile nothing is planned again. Raises
     TakenOverError, and changes nothing, where the claim's epoch is over; LedgerError where the
     answers are not those of the deliveries claimed.
     """
@@ -229,6 +233,9 @@ def finish(session: Session, claim: Claim, answers: Collection[Answer], now: dat
             hint="nothing was recorded; see `newsletter issue proof`, then send again",
         )
     session.execute(sql.FORGET_REQUESTS, {"batch_id": claim.batch_id})
+    if is_cancelled(session, claim.issue_id):
+        gone = {"batch_id": claim.batch_id, "reason": CANCELLED, "now": now}
+        session.execute(sql.WITHDRAW_BATCH, gone)
     session.execute(sql.CLOSE_BATCH, {"batch_id": claim.batch_id})
 
 
@@ -308,6 +315,11 @@ def withdraw(session: Session, issue_id: int, *, reason: str, now: datetime) -> 
     return _changed(session, sql.WITHDRAW, {"issue_id": issue_id, "reason": reason, "now": now})
 
 
+def left_behind(session: Session) -> list[int]:
+    """The cancelled issues of which a sender, dead or alive, has something in hand."""
+    return list(session.execute(sql.LEFT_BEHIND).scalars())
+
+
 def uncertain(session: Session, issue_id: int) -> list[Held]:
     """The deliveries an operator may have to settle, by subscriber id."""
     return [Held(*row) for row in session.execute(sql.UNCERTAIN, {"issue_id": issue_id})]
@@ -329,6 +341,12 @@ def is_sending(session: Session, issue_id: int) -> bool:
     """Whether nobody has paused, cancelled or ended the issue."""
     issue = session.execute(sql.ISSUE, {"issue_id": issue_id}).one_or_none()
     return issue is not None and issue.state == IssueState.SENDING
+
+
+def is_cancelled(session: Session, issue_id: int) -> bool:
+    """Whether somebody has ended the issue for good."""
+    issue = session.execute(sql.ISSUE, {"issue_id": issue_id}).one_or_none()
+    return issue is not None and issue.state == IssueState.CANCELLED
 
 
 def waiting(session: Session, issue_id: int, now: datetime) -> Waiting | None:

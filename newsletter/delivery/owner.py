@@ -39,8 +39,7 @@ class Owner:
     @classmethod
     def current(cls) -> Owner:
         """This process."""
-        pid = os.getpid()
-        return cls(host=_host(), boot=_boot(), pid=pid, start=_start_ticks(pid) or 0)
+        return cls(host=_host(), boot=_boot(), pid=os.getpid(), start=_own_start_ticks())
 
     @classmethod
     def parse(cls, text: str) -> Owner | None:
@@ -62,7 +61,7 @@ class Owner:
             return False
         if (self.pid, self.start) == (observer.pid, observer.start):
             return self.run != 0 and self.run not in _on_duty
-        return _start_ticks(self.pid) != self.start
+        return _has_ended(self.pid, self.start)
 
 
 @contextmanager
@@ -95,12 +94,40 @@ def _boot() -> str:
         return ""
 
 
-def _start_ticks(pid: int) -> int | None:
-    """When a running process started, in clock ticks after boot; None when none runs."""
+def _has_ended(pid: int, start: int) -> bool:
+    """Whether that very process is seen to run no more. What cannot be looked at may run."""
     try:
-        stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+        return _start_ticks(pid) != start
+    except (FileNotFoundError, ProcessLookupError):
+        return not _is_hidden(pid)
+    except OSError:  # no more open files, say: that is our trouble, not its end
+        return False
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether a process runs that /proc does not show: somebody else's, under `hidepid`."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
     except OSError:
-        return None
+        return True
+    return True
+
+
+def _own_start_ticks() -> int:
+    try:
+        return _start_ticks(os.getpid()) or 0
+    except OSError:
+        return 0
+
+
+def _start_ticks(pid: int) -> int | None:
+    """When a running process started, in clock ticks after boot; None for a dead one not buried.
+
+    Raises OSError where there is none, or where it cannot be looked at.
+    """
+    stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     # The second field is the program's name in brackets and may hold spaces and brackets.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in DEAD_STATES else int(fields[19])

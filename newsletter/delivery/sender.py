@@ -126,7 +126,7 @@ def _advanced(
 def _ended(sending: Sending, progress: Progress) -> Progress:
     remaining = _count_open(sending)
     if not remaining or progress.stopped:
-        return replace(progress, remaining=remaining)
+        return replace(progress, remaining=remaining, stopped=progress.stopped or _cut_off(sending))
     if sending.should_stop():
         return replace(progress, remaining=remaining, stopped="asked to stop")
     try:
@@ -148,11 +148,29 @@ def _ended(sending: Sending, progress: Progress) -> Progress:
     )
 
 
+def _cut_off(sending: Sending) -> str:
+    """What a cancellation says, which leaves nothing open; empty where there was none."""
+    with session_on(sending.engine, readonly=True) as session:
+        if not ledger.is_cancelled(session, sending.issue_id):
+            return ""
+        try:
+            ledger.check_sending(session, sending.issue_id)
+        except RefusedError as error:
+            return error.what
+    return ""
+
+
 def _count_open(sending: Sending, *, checked: bool = False) -> int:
     with session_on(sending.engine, readonly=True) as session:
         if checked:
             ledger.check_sending(session, sending.issue_id)
         return ledger.count_open(session, sending.issue_id)
+
+
+def account_for_the_cancelled(sending: Sending) -> None:
+    """Answers for what dead senders of a cancelled issue had in hand. Nothing more is sent."""
+    while deliver_batch(sending) is not None:
+        pass
 
 
 def deliver_batch(sending: Sending) -> BatchReport | None:
@@ -212,7 +230,9 @@ def _claim(sending: Sending) -> Account | None:
             book = Journal.begin(sending.journals, claim)
     except BaseException:
         if book is not None:
-            book.discard()
+            # Not removed: an interruption may have come right after the commit, and where none was
+            # made, the next sender's journal may stand in this place by now.
+            book.close()
         raise
     return Account(sending, claim, book)
 

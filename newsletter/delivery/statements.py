@@ -122,12 +122,14 @@ COUNT_FROZEN = text(
 )
 
 # The issue's batches by (issue_id, number): a thousand for a million readers. Batches tried least
-# come first, so that one whose readers are deferred again and again holds up nobody else.
+# come first, so that one whose readers are deferred again and again holds up nobody else. Of a
+# cancelled issue: those a sender had in hand, whose deliveries are still to be accounted for.
 OPEN_BATCHES = _timed(
     """
     SELECT batch.id, batch.number, batch.state, batch.owner, batch.epoch, batch.lease_until
     FROM batch JOIN issue ON issue.id = batch.issue_id
-    WHERE batch.issue_id = :issue_id AND batch.state <> 'done' AND issue.state = 'sending'
+    WHERE batch.issue_id = :issue_id AND batch.state <> 'done'
+        AND (issue.state = 'sending' OR (issue.state = 'cancelled' AND batch.state = 'claimed'))
         AND (batch.due_at IS NULL OR batch.due_at <= :now OR batch.state = 'claimed')
     ORDER BY batch.epoch, batch.number
     """,
@@ -285,7 +287,24 @@ WITHDRAW = _timed(
     "now",
 )
 
-# The same part of the primary key; few rows, or somebody has worse troubles than a scan.
+# By batch_id: the same of one batch.
+WITHDRAW_BATCH = _timed(
+    """
+    UPDATE delivery SET state = 'excluded', reason = :reason, changed_at = :now
+    WHERE batch_id = :batch_id AND state = 'planned'
+    """,
+    "now",
+)
+
+# The cancelled issues and their batches by (issue_id, number).
+LEFT_BEHIND = text(
+    """
+    SELECT DISTINCT issue.id FROM issue JOIN batch ON batch.issue_id = issue.id
+    WHERE issue.state = 'cancelled' AND batch.state = 'claimed' ORDER BY issue.id
+    """
+)
+
+# The issue's part of delivery's primary key; few rows, or somebody has worse troubles than a scan.
 UNCERTAIN = text(
     """
     SELECT delivery.subscriber_id, subscriber.address, delivery.reason

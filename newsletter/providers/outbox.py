@@ -16,11 +16,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from newsletter.errors import TransientError, UncertainError
+from newsletter.errors import NewsletterError, TransientError, UncertainError
 from newsletter.providers.base import (
     AttemptLog,
     Envelope,
@@ -65,15 +66,21 @@ class Outbox:
         folder = self._open(mailing.folder)
         log.attempting([envelope.key for envelope in envelopes])
         receipts = [_unusable(envelope) for envelope in envelopes if not _is_name(envelope)]
-        usable = [envelope for envelope in envelopes if _is_name(envelope)]
+        waiting = deque(envelope for envelope in envelopes if _is_name(envelope))
         staged: list[tuple[Path, Path]] = []
-        taken, trouble = 0, None
+        taken: list[Envelope] = []
+        trouble = None
         try:
-            for envelope in usable:
-                final = folder / _file_name(envelope)
-                if not final.exists():
-                    staged.append((_stage(final, mailing.splice(envelope)), final))
-                taken += 1
+            while waiting:
+                final = folder / _file_name(waiting[0])
+                try:
+                    message = None if final.exists() else mailing.splice(waiting[0])
+                except NewsletterError as error:  # of this one reader: no message can be made
+                    receipts.append(Receipt(waiting.popleft().key, Outcome.FAILED, error.what))
+                    continue
+                if message is not None:
+                    staged.append((_stage(final, message), final))
+                taken.append(waiting.popleft())
         except OSError as error:
             trouble = _explained(error, folder)
         except BaseException:
@@ -82,8 +89,8 @@ class Outbox:
         self._publish(folder, staged)
         if trouble and not taken:
             raise trouble
-        receipts += [_submitted(envelope) for envelope in usable[:taken]]
-        return receipts + [_deferred(envelope, trouble) for envelope in usable[taken:]]
+        receipts += [_submitted(envelope) for envelope in taken]
+        return receipts + [_deferred(envelope, trouble) for envelope in waiting]
 
     def evidence(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> dict[int, Evidence]:
         """Taken where the file is there, else not: an outbox always knows."""

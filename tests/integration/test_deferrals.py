@@ -146,7 +146,8 @@ def test_paused_or_cancelled_in_the_middle_of_a_batch_hands_over_nothing_more(
     provider = Scripted(then_stopped)
     done = deliver(database, issue, provider)
     assert provider.calls == [[1, 2]]
-    assert (done.submitted, done.remaining) == (2, 6)
+    # Of a cancelled issue the rest is withdrawn as the batch is put down.
+    assert (done.submitted, done.remaining) == (2, 6 if state == "paused" else 0)
     assert state in done.stopped
 
 
