@@ -66,6 +66,13 @@ class Issue(SQLModel, table=True):
         default_factory=list, sa_column=Column(JSON, nullable=False)
     )
     samples: bool = False  # the demo's issue: sample comparisons may enter
+    audience: str = Field(  # or `segment:` and its name
+        default="all", max_length=80, sa_column_kwargs={"server_default": "all"}
+    )
+    language: str = Field(  # of its content when it was frozen (BCP 47); "": every reader's
+        default="", max_length=35, sa_column_kwargs={"server_default": ""}
+    )
+    silence_counted_at: datetime | None = None  # when who gave no sign of life was counted
     rendered_id: int | None = None  # the render that stands now
     planned_at: datetime
     candidates: int | None = None  # how many the audience held when it was frozen
@@ -130,7 +137,7 @@ class Approval(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     issue_id: int = Field(foreign_key="issue.id", index=True)
     sha256: str = Field(max_length=64)
-    audience: str = Field(max_length=200)  # the rule, not the people: "all"
+    audience: str  # the rule, not the people: "all", or a segment's name and rule
     by: str = Field(max_length=200)
     at: datetime
     voided_at: datetime | None = None
@@ -146,6 +153,35 @@ class IssueLink(SQLModel, table=True):
     n: int = Field(primary_key=True)
     url: str
     label: str = ""
+
+
+class IssueTopic(SQLModel, table=True):
+    """A category an issue is about; written when it is frozen, for readers who chose topics."""
+
+    __tablename__ = "issue_topic"
+
+    issue_id: int = Field(foreign_key="issue.id", primary_key=True)
+    topic: str = Field(primary_key=True, max_length=60)
+
+
+class InboundReport(SQLModel, table=True):
+    """A mail about our mail: a delivery status (RFC 3464) or an abuse report (RFC 5965).
+
+    digest: of the mail, so that reading a mailbox twice counts once. verdict: what it was taken
+    for; `unclassified` stays so. subscriber_id, issue_id: whose it was, where that is known.
+    """
+
+    __tablename__ = "inbound_report"
+
+    id: int | None = Field(default=None, primary_key=True)
+    digest: str = Field(max_length=64, unique=True)
+    received_at: datetime
+    kind: str = Field(max_length=16)
+    verdict: str = Field(max_length=24)
+    code: str = Field(default="", max_length=16)
+    reason: str = ""
+    issue_id: int | None = Field(default=None, foreign_key="issue.id")
+    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id", index=True)
 
 
 class Batch(SQLModel, table=True):
@@ -247,6 +283,15 @@ class Event(SQLModel, table=True):
     method: str = Field(default="", max_length=8)
     agent: str = Field(default="", max_length=300)
     network: str = Field(default="", max_length=64)  # truncated: /24 of IPv4, /48 of IPv6
+
+
+class Bookmark(SQLModel, table=True):
+    """How far somebody has read an append-only table: the last id they took in."""
+
+    __tablename__ = "bookmark"
+
+    name: str = Field(primary_key=True, max_length=40)
+    last_id: int = 0
 
 
 class SystemMail(SQLModel, table=True):
