@@ -1,10 +1,11 @@
-"""What readers are told, once each: welcome, the link to their preferences, goodbye."""
+"""What readers are told, once each: welcome, links to pages of their own, a move, goodbye."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
 from newsletter.app import App
@@ -14,12 +15,26 @@ from newsletter.notices import in_words
 from newsletter.store.models import Issue, Rendered, SystemMail
 from newsletter.store.states import IssueState, SystemMailState
 from subscribers import consent, suppression
-from subscribers.models import Subscriber
+from subscribers.models import Subscriber, SubscriberStatus
+from subscribers.moving import Asked
 
 BETWEEN_LINKS = timedelta(hours=24)
 
 # What would be untrue, or unasked for, once its reader has left.
-_FOR_READERS_ON_THE_LIST = ("welcome", "already_subscribed", "preferences_link")
+_FOR_READERS_ON_THE_LIST = (
+    "welcome",
+    "already_subscribed",
+    "preferences_link",
+    "move_from",
+    "still_there",
+)
+
+_ASKED = "asked:links"  # a scope of the rates: how many links were asked for, an hour
+_COUNT_ASKED = text(
+    "INSERT INTO rate_slot (scope, starts_at, taken) VALUES (:scope, :hour, 1)"
+    " ON CONFLICT (scope, starts_at) DO UPDATE SET taken = rate_slot.taken + 1"
+)
+_FORGET_ASKED = text("DELETE FROM rate_slot WHERE scope = :scope AND starts_at < :hour - 86400")
 
 
 def welcome(app: App, session: Session, subscriber_id: int, *, now: datetime) -> None:
@@ -35,18 +50,43 @@ def welcome(app: App, session: Session, subscriber_id: int, *, now: datetime) ->
         )
 
 
-def preferences_link(session: Session, reader: Subscriber, *, now: datetime) -> bool:
+def preferences_link(session: Session, reader: Subscriber | None, *, now: datetime) -> bool:
     """Mails the link to a reader on the list, once in 24 hours; False where nothing is sent."""
-    subscriber_id = reader.id or 0
-    if reader.status not in consent.ON_THE_LIST or not _may_be_written_to(session, subscriber_id):
-        return False
-    days = (now, now - timedelta(days=1))
-    today, yesterday = (f"preferences_link:{subscriber_id}:{day.date()}" for day in days)
-    if _said_at(session, yesterday) > now - BETWEEN_LINKS:
-        return False
-    return system_mail.queue(
-        session, "preferences_link", once=today, subscriber_id=subscriber_id, now=now
+    return _own_link(session, "preferences_link", reader, consent.ON_THE_LIST, now=now)
+
+
+def own_data_link(session: Session, reader: Subscriber | None, *, now: datetime) -> bool:
+    """Mails whoever is on record the link to all we hold on them, once in 24 hours."""
+    on_record = set(SubscriberStatus) - {SubscriberStatus.ERASED}
+    return _own_link(session, "own_data", reader, on_record, now=now)
+
+
+def move_asked(session: Session, subscriber_id: int, asked: Asked, *, now: datetime) -> None:
+    """Asks the old mailbox, and the new one where it may be asked. Neither mail names an address:
+    what a visitor typed goes into no mail."""
+    facts = {"change": str(asked.change_id)}
+    if _may_be_written_to(session, subscriber_id):
+        system_mail.queue(
+            session,
+            "move_from",
+            once=f"move_from:{asked.change_id}",
+            subscriber_id=subscriber_id,
+            facts=facts,
+            now=now,
+        )
+    told = session.begin_nested()  # the same work whether the new mailbox is asked or not
+    system_mail.queue(
+        session,
+        "move_to",
+        once=f"move_to:{asked.change_id}",
+        address=asked.address,
+        facts=facts,
+        now=now,
     )
+    if asked.tells_new:
+        told.commit()
+    else:
+        told.rollback()
 
 
 def goodbye(session: Session, subscriber_id: int, *, now: datetime) -> None:
@@ -68,9 +108,52 @@ def goodbye(session: Session, subscriber_id: int, *, now: datetime) -> None:
         )
 
 
+def recall_goodbye(session: Session, subscriber_id: int) -> None:
+    """They are back: a goodbye that still waits would be untrue."""
+    session.execute(
+        update(SystemMail)
+        .where(col(SystemMail.state) == SystemMailState.PLANNED)
+        .where(col(SystemMail.subscriber_id) == subscriber_id)
+        .where(col(SystemMail.kind) == "goodbye")
+        .values(state=SystemMailState.FAILED, reason="the reader came back first")
+    )
+
+
+def _own_link(
+    session: Session,
+    kind: str,
+    reader: Subscriber | None,
+    statuses: Collection[str],
+    *,
+    now: datetime,
+) -> bool:
+    """Queues the mail, or does the same work and takes it back: how long an answer takes must not
+    tell whether an address is on record. The count is what makes both of them write."""
+    hour = int(now.timestamp()) // 3600 * 3600
+    session.execute(_COUNT_ASKED, {"scope": _ASKED, "hour": hour})
+    session.execute(_FORGET_ASKED, {"scope": _ASKED, "hour": hour})
+    subscriber_id = (reader.id or 0) if reader else 0
+    today, yesterday = (f"{kind}:{subscriber_id}:{(now - timedelta(d)).date()}" for d in (0, 1))
+    is_due = (
+        _may_be_written_to(session, subscriber_id),
+        _said_at(session, yesterday) <= now - BETWEEN_LINKS,
+        reader is not None and reader.status in statuses,
+    )
+    tried = session.begin_nested()
+    is_new = system_mail.queue(
+        session, kind, once=today, subscriber_id=subscriber_id or None, now=now
+    )
+    if not all(is_due):
+        tried.rollback()
+        return False
+    tried.commit()
+    return is_new
+
+
 def _may_be_written_to(session: Session, subscriber_id: int) -> bool:
     reader = session.get(Subscriber, subscriber_id)
-    return reader is not None and suppression.is_suppressed(session, reader.address_key) is None
+    key = reader.address_key if reader else ""
+    return suppression.is_suppressed(session, key) is None and reader is not None
 
 
 def _said_at(session: Session, once: str) -> datetime:

@@ -43,25 +43,34 @@ def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope
 
     It raises PermanentError for a reader whose address no message can carry.
     """
-    domain = _sender_domain(app)
     keyring = app.keyring
+    message_id_of = message_id_maker(app, issue.id, issue.slug)
+    bounces_to = parseaddr(app.settings.bounces_to)[1]
 
     def envelope_for(reader: Reader) -> Envelope:
-        mark = keyring.fingerprint(f"{issue.id}:{reader.id}")
         return Envelope(
             key=reader.id,
             address=_wire(reader.address),
             name=reader.name,
-            message_id=f"{issue.slug}.{mark}@{domain}",
+            message_id=message_id_of(reader.id),
             slots={
-                Slot.DELIVERY: keyring.delivery(issue.id, reader.id),
+                Slot.DELIVERY: keyring.delivery(
+                    issue.id, reader.id if reader.is_tracked else NOBODY
+                ),
                 Slot.UNSUBSCRIBE: keyring.unsubscribe(issue.id, reader.id),
                 Slot.PREFERENCES: keyring.preferences(issue.id, reader.id),
                 Slot.NAME: greeting(reader.name),
             },
+            bounce_to=_return_path(bounces_to, keyring, issue.id, reader.id),
         )
 
     return envelope_for
+
+
+def message_id_maker(app: App, issue_id: int, slug: str) -> Callable[[int], str]:
+    """The Message-ID of a subscriber's copy of the issue, by their id; no angle brackets."""
+    fingerprint, domain = app.keyring.fingerprint, _sender_domain(app)
+    return lambda subscriber_id: f"{slug}.{fingerprint(f'{issue_id}:{subscriber_id}')}@{domain}"
 
 
 def public_slots(app: App, issue_id: int) -> Mapping[str, str]:
@@ -92,18 +101,36 @@ def system_envelope(app: App, due: system_mail.Due) -> Envelope:
         address=_wire(EmailAddress.parse(due.address).wire),
         name="",
         message_id=f"{due.kind}.{mark}@{_sender_domain(app)}",
-        slots=_own_pages(app.keyring, due.subscriber_id, due.created_at),
+        slots=_own_pages(app.keyring, due),
+        bounce_to=_return_path(
+            parseaddr(app.settings.bounces_to)[1], app.keyring, NO_ISSUE, due.subscriber_id
+        ),
     )
 
 
-def _own_pages(keyring: Keyring, subscriber_id: int | None, asked_at: datetime) -> dict[str, str]:
-    """The tokens of a reader's own pages; a mail to somebody else has none to give."""
-    if subscriber_id is None:
-        return {}
-    return {
-        Slot.CONFIRM: keyring.confirm(subscriber_id, asked_at),
-        Slot.UNSUBSCRIBE: keyring.unsubscribe(NO_ISSUE, subscriber_id),
-        Slot.PREFERENCES: keyring.preferences(NO_ISSUE, subscriber_id),
+def _return_path(
+    bounces_to: str, keyring: Keyring, issue_id: int, subscriber_id: int | None
+) -> str:
+    """`bounces+TOKEN@example.com`: where this one message's bounces go; "" where none is set."""
+    if not bounces_to or subscriber_id is None:
+        return ""
+    local, _at, domain = bounces_to.rpartition("@")
+    return f"{local}+{keyring.bounce(issue_id, subscriber_id)}@{domain}"
+
+
+def _own_pages(keyring: Keyring, due: system_mail.Due) -> dict[str, str]:
+    """The tokens of a reader's own pages; a mail to somebody else has none of them to give."""
+    slots: dict[str, str] = {}
+    if "change" in due.facts:  # the new mailbox is asked before it is anybody's
+        is_new = due.kind == "move_to"
+        slots[Slot.MOVE] = keyring.move(int(due.facts["change"]), due.created_at, is_new=is_new)
+    if due.subscriber_id is None:
+        return slots
+    return slots | {
+        Slot.CONFIRM: keyring.confirm(due.subscriber_id, due.created_at),
+        Slot.UNSUBSCRIBE: keyring.unsubscribe(NO_ISSUE, due.subscriber_id),
+        Slot.PREFERENCES: keyring.preferences(NO_ISSUE, due.subscriber_id),
+        Slot.DATA: keyring.own_data(due.subscriber_id, due.created_at),
     }
 
 

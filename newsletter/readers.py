@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
 
 from sqlmodel import Session, col, select
 
-from newsletter import letters
+from newsletter import letters, sign_ups
 from newsletter.app import App
-from newsletter.delivery import system_mail
 from newsletter.editorial.issues import called
 from newsletter.errors import NotFoundError
 from newsletter.store.models import Delivery, Issue
-from newsletter.tokens import DeliveryToken
+from newsletter.tokens import UNDO_LIFETIME, DeliveryToken
 from newsletter.tracking import events
-from subscribers import audience, consent, suppression, transfer
+from subscribers import audience, consent, leaving, suppression, transfer
 from subscribers.address import EmailAddress, clean_name
-from subscribers.errors import AddressError
-from subscribers.models import Subscriber, SubscriberStatus, Suppression, SuppressionReason
+from subscribers.models import Subscriber, Suppression, SuppressionReason
+from subscribers.outcomes import LeavingReason, Return
 
+BY_PAGE = "page"  # how the source of what a reader does on our pages begins
 FORM_WORDING = (
     "Get the next comparison in your inbox. One mail a week; every mail has a link to leave."
 )
 
 
 def sign_up(app: App, email: str, *, source: str, network: str) -> None:
+    """A sign-up that no limit holds; pages take theirs through `web.limits`.
+
+    Raises AddressError as `sign_ups.reachable` does.
+    """
+    address = sign_ups.reachable(email)
+    with app.session() as session:
+        take_sign_up(app, session, address, source=source, network=network)
+
+
+def take_sign_up(
+    app: App,
+    session: Session,
+    address: EmailAddress,
+    *,
+    source: str,
+    network: str,
+    may_mail: bool = True,
+) -> None:
     """Takes a sign-up and queues the mail it calls for; the caller learns nothing of the address.
 
-    Raises AddressError where the text is no address, or one that no mail of ours could reach: that
-    depends on what was typed alone, and on nothing we know.
+    may_mail: False where a limit was passed. Nothing is kept then, and it takes as long.
     """
-    address = EmailAddress.parse(email)
-    if address.needs_smtputf8:
-        raise AddressError(
-            "mail to this address needs SMTPUTF8, which is not offered",
-            hint="use an address with plain letters before the @",
-        )
-    now = app.clock()
-    with app.session() as session:
-        outcome = consent.sign_up(
-            session, address, source=source, wording=FORM_WORDING, network=network, now=now
-        )
-        if outcome.mail is not consent.SignUpMail.NOTHING:
-            system_mail.queue(
-                session,
-                outcome.mail.value,
-                once=f"{outcome.mail.value}:{outcome.subscriber_id}:{now.isoformat()}",
-                subscriber_id=outcome.subscriber_id,
-                now=now,
-            )
+    sign_ups.take(
+        session,
+        address,
+        source=source,
+        wording=FORM_WORDING,
+        network=network,
+        fingerprint=app.keyring.of_address(address.key),
+        now=app.clock(),
+        may_mail=may_mail,
+    )
 
 
 def read_confirm(app: App, token: str) -> None:
@@ -63,12 +70,14 @@ def confirm(app: App, token: str, *, source: str, network: str) -> consent.Confi
     now = app.clock()
     asked = app.keyring.read_confirm(token, now)
     with app.session() as session:
+        reader = session.get(Subscriber, asked.subscriber_id)
         outcome = consent.confirm(
             session,
             asked.subscriber_id,
             issued_at=asked.issued_at,
             source=source,
             network=network,
+            fingerprint=app.keyring.of_address(reader.address_key) if reader else "",
             now=now,
         )
         if outcome is consent.Confirmation.CONFIRMED:
@@ -81,22 +90,30 @@ def read_unsubscribe(app: App, token: str) -> DeliveryToken:
     return app.keyring.read_unsubscribe(token)
 
 
-def unsubscribe(
-    app: App, token: str, *, source: str, network: str, agent: str = ""
-) -> consent.Unsubscription:
-    """Idempotent, and never too late. Raises TokenError for a forged token."""
-    left = app.keyring.read_unsubscribe(token)
-    return leave(app, left, source=source, network=network, agent=agent)
-
-
 def leave(
-    app: App, left: DeliveryToken, *, source: str, network: str, agent: str = ""
+    app: App,
+    left: DeliveryToken,
+    *,
+    source: str,
+    network: str,
+    agent: str = "",
+    why: LeavingReason | None = None,
+    words: str = "",
 ) -> consent.Unsubscription:
-    """One reader leaves, whichever door they came through; the first time is told to them."""
+    """One reader leaves, whichever door they came through; the first time is told to them.
+
+    Idempotent, and never too late. why, words: what they care to say; kept with the record.
+    """
     now = app.clock()
     with app.session() as session:
         outcome = consent.unsubscribe(
-            session, left.subscriber_id, source=source, network=network, now=now
+            session,
+            left.subscriber_id,
+            source=source,
+            network=network,
+            now=now,
+            why=why,
+            words=words,
         )
         if outcome is not consent.Unsubscription.UNSUBSCRIBED:
             return outcome
@@ -116,75 +133,53 @@ def leave(
         return outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
-    """What a reader on the list may choose for themselves."""
-
-    address: str  # redacted: a forwarded mail must not tell whose it was
-    name: str
-    is_paused: bool
-
-
-def send_preferences_link(app: App, email: str) -> None:
-    """Mails a reader the link to their preferences; the caller learns nothing of the address.
-
-    Raises AddressError where the text is no address.
-    """
-    address = EmailAddress.parse(email)
-    with app.session() as session:
-        reader = consent.find(session, address)
-        if reader is not None:
-            letters.preferences_link(session, reader, now=app.clock())
-
-
-def read_preferences(app: App, token: str) -> DeliveryToken:
-    """Checks a preferences token and changes nothing. Raises TokenError."""
-    return app.keyring.read_preferences(token)
-
-
-def preferences(app: App, subscriber_id: int) -> Preferences | None:
-    """What this reader chose; None for who is not on the list."""
+def undo_token(app: App, subscriber_id: int) -> str:
+    """What takes back the leaving of a moment ago; "" where nobody left through a page just now."""
+    now = app.clock()
     with app.session(readonly=True) as session:
-        reader = session.get(Subscriber, subscriber_id)
-        if reader is None or reader.status not in consent.ON_THE_LIST:
-            return None
-        return Preferences(
-            address=EmailAddress.parse(reader.address).redacted,
-            name=reader.name,
-            is_paused=reader.status == SubscriberStatus.PAUSED,
-        )
+        left = leaving.left_at(session, subscriber_id)
+        if left is None or now - left > UNDO_LIFETIME:
+            return ""
+        if not leaving.left_by(session, subscriber_id, left).startswith(BY_PAGE):
+            return ""
+        return app.keyring.undo(subscriber_id, left)
 
 
-def set_name(app: App, subscriber_id: int, name: str) -> consent.Changed:
-    """Raises AddressError for a name that cannot be used."""
+def read_undo(app: App, token: str) -> None:
+    """Checks the token and changes nothing. Raises TokenError."""
+    app.keyring.read_undo(token, app.clock())
+
+
+def take_back(app: App, token: str, *, network: str) -> Return:
+    """They stay after all, as they were before. Raises TokenError for a forged or late token."""
+    now = app.clock()
+    undo = app.keyring.read_undo(token, now)
     with app.session() as session:
-        return consent.set_name(session, subscriber_id, name)
-
-
-def pause(app: App, subscriber_id: int, *, source: str, network: str) -> consent.Changed:
-    with app.session() as session:
-        return consent.pause(
-            session, subscriber_id, source=source, network=network, now=app.clock()
+        outcome = leaving.undo(
+            session,
+            undo.subscriber_id,
+            left=undo.left_at,
+            source=f"{BY_PAGE}:undo",
+            network=network,
+            now=now,
         )
-
-
-def resume(app: App, subscriber_id: int, *, source: str, network: str) -> consent.Changed:
-    with app.session() as session:
-        return consent.resume(
-            session, subscriber_id, source=source, network=network, now=app.clock()
-        )
+        if outcome is Return.RETURNED:
+            letters.recall_goodbye(session, undo.subscriber_id)
+        return outcome
 
 
 def add(app: App, email: str, name: str, *, consent_text: str, given_on: str) -> consent.Added:
     """An operator adds one reader, stating what the reader agreed to and when."""
+    address = EmailAddress.parse(email)
     with app.session() as session:
         return consent.add(
             session,
-            EmailAddress.parse(email),
+            address,
             clean_name(name),
             consent=consent_text,
             given_on=given_on,
             source="operator",
+            fingerprint=app.keyring.of_address(address.key),
             now=app.clock(),
         )
 

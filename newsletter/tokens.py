@@ -22,9 +22,14 @@ from newsletter.errors import ExpiredTokenError, SettingsError, TokenError
 MAC_BYTES = 16
 MIN_KEY_BYTES = 16
 CONFIRM_LIFETIME = timedelta(days=7)
+MOVE_LIFETIME = timedelta(days=7)
+OWN_DATA_LIFETIME = timedelta(hours=24)
+UNDO_LIFETIME = timedelta(minutes=30)
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAIR = Struct(">IQ")  # issue id (0: none), subscriber id (0: nobody, a public copy)
 _TIMED = Struct(">QI")  # subscriber id, issued at (seconds since 1970)
+_PRECISE = Struct(">QQ")  # subscriber id, an instant (microseconds since 1970)
 _STAMP = Struct(">Q")  # milliseconds since 1970
 
 
@@ -36,6 +41,11 @@ class Purpose(IntEnum):
     CONFIRM = 3  # confirm a sign-up; expires
     FORM = 4  # the instant a form was shown
     PREFERENCES = 5  # see and change one's own choices; never expires
+    MOVE_FROM = 6  # the old mailbox's say on a change of address; expires
+    MOVE_TO = 7  # the new mailbox's say; expires
+    OWN_DATA = 8  # fetch or erase all that is held on oneself; expires
+    UNDO = 9  # take one leaving back; expires
+    BOUNCE = 31  # which message a bounce is about; stands in an address
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,22 @@ class ConfirmToken:
 
     subscriber_id: int
     issued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MoveToken:
+    """A change of address, and which mailbox speaks."""
+
+    change_id: int
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UndoToken:
+    """One leaving: whose, and when to the microsecond."""
+
+    subscriber_id: int
+    left_at: datetime
 
 
 class Keyring:
@@ -86,18 +112,46 @@ class Keyring:
         return DeliveryToken(*_PAIR.unpack(self._verify(Purpose.PREFERENCES, token, _PAIR.size)))
 
     def confirm(self, subscriber_id: int, now: datetime) -> str:
-        return self._sign(Purpose.CONFIRM, _TIMED.pack(subscriber_id, int(now.timestamp())))
+        return self._sign_timed(Purpose.CONFIRM, subscriber_id, now)
 
     def read_confirm(self, token: str, now: datetime) -> ConfirmToken:
-        """Raises TokenError when older than CONFIRM_LIFETIME."""
-        subscriber_id, issued = _TIMED.unpack(self._verify(Purpose.CONFIRM, token, _TIMED.size))
-        issued_at = datetime.fromtimestamp(issued, UTC)
-        if now - issued_at > CONFIRM_LIFETIME:
-            raise ExpiredTokenError(
-                "this confirmation link has expired",
-                hint="sign up again to get a fresh one",
-            )
-        return ConfirmToken(subscriber_id, issued_at)
+        """Raises ExpiredTokenError when older than CONFIRM_LIFETIME."""
+        again = "sign up again to get a fresh one"
+        return ConfirmToken(*self._timed(Purpose.CONFIRM, token, now, CONFIRM_LIFETIME, again))
+
+    def move(self, change_id: int, now: datetime, *, is_new: bool) -> str:
+        """For one end of a change of address."""
+        return self._sign_timed(_move_purpose(is_new=is_new), change_id, now)
+
+    def read_move(self, token: str, now: datetime) -> MoveToken:
+        """Raises ExpiredTokenError when older than MOVE_LIFETIME."""
+        is_new = _decode(token)[0] == Purpose.MOVE_TO
+        again = "ask for the change again on your preferences page"
+        purpose = _move_purpose(is_new=is_new)
+        change_id, _ = self._timed(purpose, token, now, MOVE_LIFETIME, again)
+        return MoveToken(change_id, is_new)
+
+    def own_data(self, subscriber_id: int, now: datetime) -> str:
+        return self._sign_timed(Purpose.OWN_DATA, subscriber_id, now)
+
+    def read_own_data(self, token: str, now: datetime) -> int:
+        """Whose data; raises ExpiredTokenError when older than OWN_DATA_LIFETIME."""
+        again = "ask for a fresh one on the page Your data"
+        return self._timed(Purpose.OWN_DATA, token, now, OWN_DATA_LIFETIME, again)[0]
+
+    def undo(self, subscriber_id: int, left_at: datetime) -> str:
+        microseconds = (left_at - _EPOCH) // timedelta(microseconds=1)
+        return self._sign(Purpose.UNDO, _PRECISE.pack(subscriber_id, microseconds))
+
+    def read_undo(self, token: str, now: datetime) -> UndoToken:
+        """Raises ExpiredTokenError when the leaving is longer ago than UNDO_LIFETIME."""
+        subscriber_id, microseconds = _PRECISE.unpack(
+            self._verify(Purpose.UNDO, token, _PRECISE.size)
+        )
+        left_at = _EPOCH + timedelta(microseconds=microseconds)
+        if now - left_at > UNDO_LIFETIME:
+            raise _expired("sign up again and confirm: that brings you back")
+        return UndoToken(subscriber_id, left_at)
 
     def form(self, now: datetime) -> str:
         """Stamps a form with the instant it was shown."""
@@ -107,9 +161,38 @@ class Keyring:
         (milliseconds,) = _STAMP.unpack(self._verify(Purpose.FORM, token, _STAMP.size))
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
+    def bounce(self, issue_id: int, subscriber_id: int) -> str:
+        """48 characters of base32 in lower case: half of an address, where case may be lost."""
+        token = self._sign(Purpose.BOUNCE, _PAIR.pack(issue_id, subscriber_id))
+        return base64.b32encode(_decode(token)).decode().lower()
+
+    def read_bounce(self, token: str) -> DeliveryToken:
+        """In any case of its letters. Raises TokenError."""
+        try:
+            spelled = _encode(base64.b32decode(token.upper()))
+        except (binascii.Error, ValueError):
+            raise _invalid() from None
+        return DeliveryToken(*_PAIR.unpack(self._verify(Purpose.BOUNCE, spelled, _PAIR.size)))
+
     def fingerprint(self, subject: str) -> str:
         """A keyed hash (24 hex digits) that stays the same when a newer key is added in front."""
         return blake2b(subject.encode(), key=_clip(self._oldest), digest_size=12).hexdigest()
+
+    def of_address(self, address_key: str) -> str:
+        """What stays of an erased address: recognised, and read back by nobody without the key."""
+        return self.fingerprint(f"address:{address_key}")
+
+    def _sign_timed(self, purpose: Purpose, id_: int, now: datetime) -> str:
+        return self._sign(purpose, _TIMED.pack(id_, int(now.timestamp())))
+
+    def _timed(
+        self, purpose: Purpose, token: str, now: datetime, lifetime: timedelta, hint: str
+    ) -> tuple[int, datetime]:
+        id_, issued = _TIMED.unpack(self._verify(purpose, token, _TIMED.size))
+        issued_at = datetime.fromtimestamp(issued, UTC)
+        if now - issued_at > lifetime:
+            raise _expired(hint)
+        return id_, issued_at
 
     def _sign(self, purpose: Purpose, payload: bytes) -> str:
         body = bytes((purpose, self._signing)) + payload
@@ -128,6 +211,10 @@ class Keyring:
         state = self._hashes[key_id].copy()
         state.update(body)
         return state.digest()
+
+
+def _move_purpose(*, is_new: bool) -> Purpose:
+    return Purpose.MOVE_TO if is_new else Purpose.MOVE_FROM
 
 
 def _keyed(key: bytes) -> blake2b:
@@ -159,3 +246,7 @@ def _decode(token: str) -> bytes:
 
 def _invalid() -> TokenError:
     return TokenError("this link is not valid", hint="use the link from the newest mail you have")
+
+
+def _expired(hint: str) -> ExpiredTokenError:
+    return ExpiredTokenError("this link has expired", hint=hint)

@@ -27,11 +27,18 @@ from sqlalchemy import bindparam, text
 from sqlmodel import Session, select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from subscribers import suppression
+from subscribers import erasure, suppression
 from subscribers.address import EmailAddress, clean_name
-from subscribers.errors import AudienceError
+from subscribers.choices import pause, resume, resume_due, set_name
 from subscribers.evidence import consent_history, record, stated_consent, truncate_network
-from subscribers.models import ConsentAction, ConsentRecord, Subscriber, SubscriberStatus
+from subscribers.leaving import unsubscribe
+from subscribers.models import (
+    ConsentAction,
+    ConsentRecord,
+    Subscriber,
+    SubscriberStatus,
+    SuppressionReason,
+)
 from subscribers.outcomes import (
     Added,
     Changed,
@@ -40,6 +47,7 @@ from subscribers.outcomes import (
     SignUpMail,
     Unsubscription,
 )
+from subscribers.rows import GONE, ON_THE_LIST, id_of, locked
 
 __all__ = [
     "ON_THE_LIST",
@@ -55,15 +63,18 @@ __all__ = [
     "find",
     "pause",
     "resume",
+    "resume_due",
     "set_name",
     "sign_up",
     "truncate_network",
     "unsubscribe",
 ]
 
-ON_THE_LIST = (SubscriberStatus.ACTIVE, SubscriberStatus.PAUSED)
 BETWEEN_SIGN_UP_MAILS = timedelta(hours=24)
 MAX_UNANSWERED_CONFIRMATIONS = 3
+
+# What an erased address is kept for; with any other reason it is written to by nobody.
+_LIFTED_BY_THEMSELVES = (SuppressionReason.COMPLAINT, SuppressionReason.ERASED)
 
 
 # Two forms posted at once for one new address: the second insert does nothing and reads the first.
@@ -80,32 +91,38 @@ def sign_up(
     *,
     source: str,
     wording: str,
+    version: str = "",
     network: str,
+    fingerprint: str = "",
     now: datetime,
 ) -> SignUp:
     """Someone asked for the newsletter at this address; says which mail, if any, is due.
 
-    wording: the words agreed to, to the letter. network: the visitor's IP; its network is kept.
-    pending, unsubscribed, or suppressed for a complaint: CONFIRM. active or paused:
-    ALREADY_SUBSCRIBED. Suppressed for another reason, erased, or over a limit: NOTHING. A sign-up
-    that causes a mail is recorded, one that causes none is not.
+    wording: the words agreed to, to the letter; version: which ones these are. network: the
+    visitor's IP; its network is kept. fingerprint: the keyed hash of the address's key, by which an
+    erased one is known.
+
+    pending, unsubscribed, erased, or suppressed for a complaint: CONFIRM. active or paused:
+    ALREADY_SUBSCRIBED. Suppressed for another reason, before an erasure too, or over a limit:
+    NOTHING. A sign-up that causes a mail is recorded, one that causes none is not.
     """
     subscriber = _find_or_create(session, address, now=now)
-    mail = _mail_due(session, subscriber, now=now)
+    mail = _mail_due(session, subscriber, fingerprint, now=now)
     if mail is not SignUpMail.NOTHING:
         if mail is SignUpMail.CONFIRM:
             subscriber.confirmations_sent += 1
             subscriber.confirmation_sent_at = now
         record(
             session,
-            _id(subscriber),
+            id_of(subscriber),
             ConsentAction.SIGNED_UP,
             source=source,
             wording=wording,
+            version=version,
             network=network,
             now=now,
         )
-    return SignUp(_id(subscriber), mail, subscriber.confirmations_sent)
+    return SignUp(id_of(subscriber), mail, subscriber.confirmations_sent)
 
 
 def confirm(
@@ -115,88 +132,43 @@ def confirm(
     issued_at: datetime,
     source: str,
     network: str,
+    fingerprint: str = "",
     now: datetime,
 ) -> Confirmation:
     """The person pressed the button behind the link in their confirmation mail.
 
     issued_at: when the link was made, as its token says (whole seconds will do). A link older than
-    their leaving, or than their complaint, gives NOT_POSSIBLE: old mail brings nobody back. A
-    confirmation lifts a complaint; a bounce or an operator's suppression stands on.
+    their leaving, their complaint or their erasure gives NOT_POSSIBLE: old mail brings nobody back.
+    A confirmation lifts a complaint and an erasure's mark (found by fingerprint, the keyed hash of
+    the address's key); a bounce or an operator's suppression stands on.
     """
-    subscriber = _locked(session, subscriber_id)
+    subscriber = locked(session, subscriber_id)
     if subscriber is None or subscriber.status == SubscriberStatus.ERASED:
         return Confirmation.NOT_POSSIBLE
     complaint = suppression.standing_complaint(session, subscriber.address_key)
     if complaint is None and subscriber.status in ON_THE_LIST:
         return Confirmation.ALREADY_ACTIVE
-    left = subscriber.unsubscribed_at
-    if not _asked_since(subscriber, issued_at, left):
+    mark = erasure.standing(session, fingerprint)
+    since = [subscriber.unsubscribed_at, *(one.at for one in (complaint, mark) if one)]
+    if not all(_asked_since(subscriber, issued_at, event) for event in since):
         return Confirmation.NOT_POSSIBLE
     if complaint is not None:
-        if not _asked_since(subscriber, issued_at, complaint.at):
-            return Confirmation.NOT_POSSIBLE
         suppression.lift_complaint(session, complaint, now=now)
+    if mark is not None and mark.reason in _LIFTED_BY_THEMSELVES:
+        erasure.lift(session, mark, now=now)
     _activate(subscriber, now=now)
+    wording, version = _words_of_sign_up(session, subscriber_id)
     record(
         session,
         subscriber_id,
         ConsentAction.CONFIRMED,
         source=source,
-        wording=_words_of_sign_up(session, subscriber_id),
+        wording=wording,
+        version=version,
         network=network,
         now=now,
     )
     return Confirmation.CONFIRMED
-
-
-def unsubscribe(
-    session: Session, subscriber_id: int, *, source: str, network: str, now: datetime
-) -> Unsubscription:
-    """The person leaves. Idempotent: the first time is recorded, later ones change nothing."""
-    subscriber = _locked(session, subscriber_id)
-    if subscriber is None:
-        return Unsubscription.UNKNOWN
-    if subscriber.status in _GONE:
-        return Unsubscription.ALREADY
-    subscriber.status = SubscriberStatus.UNSUBSCRIBED
-    subscriber.unsubscribed_at = now
-    record(
-        session, subscriber_id, ConsentAction.UNSUBSCRIBED, source=source, network=network, now=now
-    )
-    return Unsubscription.UNSUBSCRIBED
-
-
-def pause(
-    session: Session, subscriber_id: int, *, source: str, network: str, now: datetime
-) -> Changed:
-    """No issue until they resume; they stay on the list. Idempotent."""
-    return _choose(
-        session, subscriber_id, ConsentAction.PAUSED, source=source, network=network, now=now
-    )
-
-
-def resume(
-    session: Session, subscriber_id: int, *, source: str, network: str, now: datetime
-) -> Changed:
-    """Issues again, from the next one on. Idempotent; who left does not come back this way."""
-    return _choose(
-        session, subscriber_id, ConsentAction.RESUMED, source=source, network=network, now=now
-    )
-
-
-def set_name(session: Session, subscriber_id: int, name: str) -> Changed:
-    """What this person wants to be called; "" takes it away. No record: a name is no consent.
-
-    Raises AddressError for a name that cannot be used.
-    """
-    cleaned = clean_name(name)
-    subscriber = _locked(session, subscriber_id)
-    if subscriber is None or subscriber.status not in ON_THE_LIST:
-        return Changed.NOT_ON_THE_LIST
-    if subscriber.name == cleaned:
-        return Changed.UNCHANGED
-    subscriber.name = cleaned
-    return Changed.CHANGED
 
 
 def add(
@@ -207,20 +179,22 @@ def add(
     consent: str,
     given_on: str,
     source: str,
+    fingerprint: str = "",
     now: datetime,
 ) -> Added:
     """An operator adds one person whose consent they can show.
 
     consent: what was agreed to, and how. given_on: the date, as 2026-05-31. Raises AudienceError
     where either is missing or the date is none, AddressError for a name that cannot be used.
-    A suppressed address is refused, and one that left stays so.
+    A suppressed address is refused, an erased one too (found by fingerprint, the keyed hash of the
+    address's key), and one that left stays so.
     """
     wording, day = stated_consent(consent, given_on, now=now)
     cleaned = clean_name(name)
-    if suppression.is_suppressed(session, address.key):
+    if suppression.is_suppressed(session, address.key) or erasure.standing(session, fingerprint):
         return Added.KEPT_SUPPRESSED
     subscriber = _find_or_create(session, address, now=now)
-    if subscriber.status in _GONE:
+    if subscriber.status in GONE:
         return Added.KEPT_UNSUBSCRIBED
     if subscriber.status in ON_THE_LIST:
         return Added.ALREADY
@@ -228,7 +202,7 @@ def add(
     _activate(subscriber, now=now)
     record(
         session,
-        _id(subscriber),
+        id_of(subscriber),
         ConsentAction.ADDED,
         source=source,
         wording=wording,
@@ -247,43 +221,20 @@ def find(session: Session, address: EmailAddress) -> Subscriber | None:
     ).first()
 
 
-_GONE = (SubscriberStatus.UNSUBSCRIBED, SubscriberStatus.ERASED)
-
-
-_CHOSEN = {
-    ConsentAction.PAUSED: SubscriberStatus.PAUSED,
-    ConsentAction.RESUMED: SubscriberStatus.ACTIVE,
-}
-
-
-def _choose(
-    session: Session,
-    subscriber_id: int,
-    action: ConsentAction,
-    *,
-    source: str,
-    network: str,
-    now: datetime,
-) -> Changed:
-    """A move between active and paused, recorded where it moves anything."""
-    subscriber = _locked(session, subscriber_id)
-    if subscriber is None or subscriber.status not in ON_THE_LIST:
-        return Changed.NOT_ON_THE_LIST
-    if subscriber.status == _CHOSEN[action]:
-        return Changed.UNCHANGED
-    subscriber.status = _CHOSEN[action]
-    record(session, subscriber_id, action, source=source, network=network, now=now)
-    return Changed.CHANGED
-
-
-def _mail_due(session: Session, subscriber: Subscriber, *, now: datetime) -> SignUpMail:
-    if subscriber.status == SubscriberStatus.ERASED:
-        return SignUpMail.NOTHING
+def _mail_due(
+    session: Session, subscriber: Subscriber, fingerprint: str, *, now: datetime
+) -> SignUpMail:
+    # All of it is read whatever the first of it says: how long an answer takes tells nobody who is
+    # on the list.
     complaint = suppression.standing_complaint(session, subscriber.address_key)
-    if complaint is None and suppression.is_suppressed(session, subscriber.address_key):
-        return SignUpMail.NOTHING
+    reason = suppression.is_suppressed(session, subscriber.address_key)
+    mark = erasure.standing(session, fingerprint)
+    is_barred = mark is not None and mark.reason not in _LIFTED_BY_THEMSELVES
     since = complaint.at if complaint else None
-    unanswered = _unanswered_sign_ups(session, _id(subscriber), since=since)
+    unanswered = _unanswered_sign_ups(session, id_of(subscriber), since=since)
+    is_erased = subscriber.status == SubscriberStatus.ERASED
+    if is_erased or is_barred or (reason and complaint is None):
+        return SignUpMail.NOTHING
     if subscriber.status in ON_THE_LIST and complaint is None:
         told_at = unanswered[-1].at if unanswered else None
         return SignUpMail.ALREADY_SUBSCRIBED if _is_over(told_at, now) else SignUpMail.NOTHING
@@ -292,10 +243,11 @@ def _mail_due(session: Session, subscriber: Subscriber, *, now: datetime) -> Sig
     return SignUpMail.CONFIRM if due else SignUpMail.NOTHING
 
 
-def _words_of_sign_up(session: Session, subscriber_id: int) -> str:
-    """What the newest sign-up agreed to: a confirmation confirms just that."""
+def _words_of_sign_up(session: Session, subscriber_id: int) -> tuple[str, str]:
+    """What the newest sign-up agreed to, and its version: a confirmation confirms just that."""
     history = reversed(consent_history(session, subscriber_id))
-    return next((e.wording for e in history if e.action == ConsentAction.SIGNED_UP), "")
+    signed_up = (e for e in history if e.action == ConsentAction.SIGNED_UP)
+    return next(((e.wording, e.version) for e in signed_up), ("", ""))
 
 
 def _is_over(previous: datetime | None, now: datetime) -> bool:
@@ -336,6 +288,7 @@ def _activate(subscriber: Subscriber, *, now: datetime) -> None:
     subscriber.status = SubscriberStatus.ACTIVE
     subscriber.confirmed_at = subscriber.confirmed_at or now
     subscriber.unsubscribed_at = None
+    subscriber.paused_until = None
 
 
 def _find_or_create(session: Session, address: EmailAddress, *, now: datetime) -> Subscriber:
@@ -356,18 +309,3 @@ def _find_or_create(session: Session, address: EmailAddress, *, now: datetime) -
         .with_for_update()
         .execution_options(populate_existing=True)
     ).one()
-
-
-def _locked(session: Session, subscriber_id: int) -> Subscriber | None:
-    return session.exec(
-        select(Subscriber)
-        .where(Subscriber.id == subscriber_id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
-
-
-def _id(subscriber: Subscriber) -> int:
-    if subscriber.id is None:
-        raise AudienceError("this subscriber was never stored", hint="report it: it is a fault")
-    return subscriber.id

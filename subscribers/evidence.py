@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from hashlib import sha256
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -33,9 +36,15 @@ def record(
     wording: str = "",
     given_on: str = "",
     network: str = "",
+    version: str = "",
+    detail: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> None:
-    """Appends one consent record; of `network` only the shortened form is kept."""
+    """Appends one consent record; of `network` only the shortened form is kept.
+
+    version: of the wording; by default `version_of` it. detail: what else belongs to the act, of
+    JSON's types.
+    """
     session.add(
         ConsentRecord(
             subscriber_id=subscriber_id,
@@ -43,11 +52,18 @@ def record(
             at=now,
             source=source[:MAX_SOURCE_CHARS],
             wording=wording,
+            version=version or version_of(wording),
+            detail=dict(detail or {}),
             given_on=given_on,
             network=truncate_network(network),
         )
     )
     session.flush()
+
+
+def version_of(wording: str) -> str:
+    """A short hash of a form's words: another text is another version, by itself; "" of none."""
+    return sha256(wording.encode()).hexdigest()[:12] if wording else ""
 
 
 def stated_consent(consent: str, given_on: str, *, now: datetime) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What the audience answers: every outcome of a sign-up, a confirmation, a leaving, an adding."""
+"""What the audience answers: every outcome of what a person, or an operator, asks of it."""
 
 from __future__ import annotations
 
@@ -28,6 +28,40 @@ class Changed(StrEnum):
     CHANGED = "changed"  # as asked for, just now
     UNCHANGED = "unchanged"  # it was so before
     NOT_ON_THE_LIST = "not_on_the_list"  # unknown, pending, left or erased: nothing to choose
+
+
+class LeavingReason(StrEnum):
+    """Why somebody leaves, if they care to say."""
+
+    TOO_OFTEN = "too_often"  # too much mail
+    NOT_USEFUL = "not_useful"  # it is of no use to them
+    NOT_EXPECTED = "not_expected"  # they had expected something else
+    NEVER_ASKED = "never_asked"  # they never signed up
+    OTHER = "other"
+
+
+class Return(StrEnum):
+    RETURNED = "returned"  # back as they were before they left
+    ALREADY = "already"  # on the list: nothing to take back
+    OVER = "over"  # unknown, erased, or it was another leaving
+
+
+class Frequency(StrEnum):
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"  # kept, and not served yet
+
+
+class Move(StrEnum):
+    WAITING = "waiting"  # this mailbox agreed; the other one has not yet
+    DONE = "done"  # both agreed: mail goes to the new address from now on
+    REFUSED = "refused"  # one of the mailboxes said no; nothing changes
+    OVER = "over"  # ended before, replaced by a later wish, or not possible any more
+
+
+class Erasure(StrEnum):
+    ERASED = "erased"  # just now, for good
+    ALREADY = "already"  # it was done before
+    UNKNOWN = "unknown"  # no such subscriber
 
 
 class Added(StrEnum):

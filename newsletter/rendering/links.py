@@ -50,3 +50,11 @@ class Addresses:
     @property
     def confirm(self) -> str:
         return f"{self._base}/confirm/{self._token[Slot.CONFIRM]}"
+
+    @property
+    def move(self) -> str:
+        return f"{self._base}/address/{self._token[Slot.MOVE]}"
+
+    @property
+    def data(self) -> str:
+        return f"{self._base}/your-data/{self._token[Slot.DATA]}"

@@ -46,9 +46,10 @@ class CompiledMessage:
     """What all readers of a mailing share, ready to be joined with what differs.
 
     pieces: the whole message; the first is a reader's own header lines, those named by `fills`
-    are a reader's values. way_out: the mailto entry of List-Unsubscribe, or "". is_list: whether
-    the mail belongs to the list (an issue) at all. shared: the headers beyond the usual ones, by
-    name and unfolded, for a provider that writes the message itself.
+    are a reader's values. way_out: the mailto entry of List-Unsubscribe, without the reader's
+    token that ends it, or "". is_list: whether the mail belongs to the list (an issue) at all.
+    shared: the headers beyond the usual ones, by name and unfolded, for a provider that writes the
+    message itself.
     """
 
     pieces: tuple[bytes, ...]
@@ -62,7 +63,9 @@ class CompiledMessage:
         if not self.is_list:
             return {}
         url = _token(unsubscribe_url, "unsubscribe URL")
-        return {"List-Unsubscribe": f"<{url}>{self.way_out}"}
+        token = url.rpartition("/")[2]
+        by_mail = f", <{self.way_out}%20{token}>" if self.way_out else ""
+        return {"List-Unsubscribe": f"<{url}>{by_mail}"}
 
     def splice(
         self,
@@ -142,7 +145,7 @@ def compile_message(
     compiled = CompiledMessage(
         pieces=pieces,
         fills=fills,
-        way_out=f", <{mailto}?subject=unsubscribe>" if mailto else "",
+        way_out=f"{mailto}?subject=unsubscribe" if mailto else "",
         is_list=is_list,
         shared=dict(map(_unfolded, extra)),
     )

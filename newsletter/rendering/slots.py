@@ -37,6 +37,8 @@ class Slot(StrEnum):
     UNSUBSCRIBE = "unsubscribe"  # token of the unsubscribe address
     PREFERENCES = "preferences"  # token of the page of a reader's own choices
     CONFIRM = "confirm"  # token of a sign-up's confirmation address
+    MOVE = "move"  # token of a change of address, for one of its two mailboxes
+    DATA = "data"  # token of the page of all that is held on a reader
     NAME = "name"  # what follows "Hello": "" or a space and a name
 
 

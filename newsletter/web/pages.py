@@ -15,6 +15,7 @@ from jinja2 import TemplateError as JinjaError
 from jinja2.sandbox import SandboxedEnvironment
 
 from newsletter.app import App
+from newsletter.doors import visitor_ip
 from newsletter.errors import TemplateError
 from newsletter.rendering.mjml import packaged_templates
 from newsletter.rendering.verdicts import headline
@@ -22,9 +23,14 @@ from newsletter.theme import Theme
 
 
 class Pages:
-    """The templates of the site; built once. `base` is the path part of the public URL."""
+    """The templates of the site; built once.
 
-    def __init__(self, folders: tuple[Path, ...], *, name: str, base: str, theme: Theme) -> None:
+    base: the path part of the public URL. proves: whether forms ask for a proof of work.
+    """
+
+    def __init__(
+        self, folders: tuple[Path, ...], *, name: str, base: str, theme: Theme, proves: bool
+    ) -> None:
         self._environment = SandboxedEnvironment(
             loader=FileSystemLoader(folders),
             autoescape=_is_markup,
@@ -36,7 +42,7 @@ class Pages:
         self._environment.filters["instant"] = instant
         self._environment.filters["headline"] = headline
         self._environment.filters["zip"] = zip
-        self._environment.globals.update(site_name=name, base=base, theme=theme)
+        self._environment.globals.update(site_name=name, base=base, theme=theme, proves=proves)
 
     def text(self, template: str, **values: Any) -> str:
         """The template with its values; raises TemplateError naming the template."""
@@ -107,6 +113,7 @@ def build_pages(app: App) -> Pages:
         name=app.publication.name,
         base=urlsplit(app.publication.url).path,
         theme=app.publication.theme,
+        proves=bool(app.settings.proof_of_work),
     )
 
 
@@ -121,8 +128,10 @@ def _is_markup(template: str | None) -> bool:
 
 
 def client_ip(request: Request) -> str:
-    """The IP that connected, "" where there is none. A header's claim is not believed."""
-    return request.client.host if request.client else ""
+    """The IP of whoever asked, "" where there is none; a header is believed of trusted proxies."""
+    peer = request.client.host if request.client else ""
+    trusted = site_of(request).app.settings.trusted_proxies
+    return visitor_ip(peer, request.headers.getlist("x-forwarded-for"), trusted)
 
 
 def day(value: date) -> str:

@@ -1,23 +1,48 @@
-"""A reader's own page: their name, a pause, the way out. GET and HEAD show; only POST changes."""
+"""A reader's own page: every choice of theirs on one form. GET and HEAD show; POST changes."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
 from starlette.exceptions import HTTPException
 
-from newsletter import readers
-from newsletter.readers import Preferences
+from newsletter import own_page
+from newsletter.own_page import OwnPage
 from newsletter.tokens import DeliveryToken
-from newsletter.web.audience import HURRIED, MAX_SHOWN_ADDRESS
-from newsletter.web.forms import Form, is_hurried
-from newsletter.web.pages import AnySite, Site, client_ip, sentence
+from newsletter.web.asking import HURRIED, MAX_SHOWN_ADDRESS, came_hurried, told
+from newsletter.web.forms import Form
+from newsletter.web.pages import AnySite, Site, client_ip
 from newsletter.web.public import READ
-from subscribers.errors import AddressError
+from subscribers.choices import MAX_TOPICS, Choices
+from subscribers.errors import AddressError, ChoiceError
+from subscribers.outcomes import Frequency
 
-SOURCE = "page:preferences"
 MAX_SHOWN_NAME = 200  # what is put back into the form
+MAX_FIELDS = MAX_TOPICS + 20
+TOPIC = "topic."  # and a number: how a topic's box is called
+
+ASKED_TO_MOVE = (
+    "Asked. If that address can take your mail, a mail is on its way to both: press the button "
+    "behind each within seven days. Until then nothing changes."
+)
+DATA_LINK = "Done: the link to your data is on its way, once in 24 hours at most."
 
 router = APIRouter()
+
+
+async def read_choices(request: Request) -> Mapping[str, str]:
+    """The text fields of the page's forms: a box a topic is more than other forms have."""
+    form = await request.form(max_files=1, max_fields=MAX_FIELDS)
+    try:
+        return {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    finally:
+        await form.close()
+
+
+ChoicesForm = Annotated[Mapping[str, str], Depends(read_choices)]
 
 
 @router.api_route("/preferences", methods=READ)
@@ -29,55 +54,89 @@ def show_ask(site: AnySite) -> Response:
 def ask(site: AnySite, fields: Form) -> Response:
     """One and the same answer whatever we know of the address; the link comes by mail."""
     email = fields.get("email", "")
-    if fields.get("website") or _came_hurried(site, fields.get("shown", "")):
+    if fields.get("website") or came_hurried(site, fields):
         return _ask_page(site, email, note=HURRIED)
     try:
-        readers.send_preferences_link(site.app, email)
+        own_page.send_preferences_link(site.app, email)
     except AddressError as error:
-        return _ask_page(site, email, error=_told(error), status=422)
+        return _ask_page(site, email, error=told(error), status=422)
     return site.page("web/preferences_asked.html")
 
 
 @router.api_route("/preferences/{token}", methods=READ)
 def show_preferences(site: AnySite, token: str) -> Response:
-    asked = readers.read_preferences(site.app, token)
+    asked = own_page.read_preferences(site.app, token)
     return _page(site, token, asked)
 
 
 @router.post("/preferences/{token}")
-def change_preferences(site: AnySite, request: Request, token: str, fields: Form) -> Response:
-    """What the pressed button says (`do`): name, pause, resume or leave. Pressed twice, done once.
+def change_preferences(
+    site: AnySite, request: Request, token: str, fields: ChoicesForm
+) -> Response:
+    """What the pressed button says (`do`): save, move or data. Pressed twice, done once.
 
-    Leaving here is asked for on a page, so it waits for a person; a mail program's one-click goes
-    to the unsubscribe address.
+    The form comes filled in with what stands, so sending it as it came changes nothing.
     """
-    asked = readers.read_preferences(site.app, token)
-    name = fields.get("name", "")[: MAX_SHOWN_NAME + 1]
-    if not asked.subscriber_id or _came_hurried(site, fields.get("shown", "")):
-        typed = name if fields.get("do") == "name" else None
-        return _page(site, token, asked, typed=typed, note=HURRIED, status=_bad_if_nobody(asked))
-    reader, app, network = asked.subscriber_id, site.app, client_ip(request)
+    asked = own_page.read_preferences(site.app, token)
+    if not asked.subscriber_id:
+        return _page(site, token, asked, status=400)
+    if came_hurried(site, fields):
+        return _page(site, token, asked, typed=fields, note=HURRIED)
     match fields.get("do"):
-        case "name":
-            try:
-                readers.set_name(app, reader, fields.get("name", ""))
-            except AddressError as error:
-                told = _told(error)
-                return _page(site, token, asked, typed=name, error=told, status=422)
-            note = "Saved."
-        case "pause":
-            readers.pause(app, reader, source=SOURCE, network=network)
-            note = "Paused. No issue comes until you resume."
-        case "resume":
-            readers.resume(app, reader, source=SOURCE, network=network)
-            note = "Resumed. The next issue comes to you."
-        case "leave":
-            agent = request.headers.get("user-agent", "")
-            readers.leave(app, asked, source=SOURCE, network=network, agent=agent)
-            return site.page("web/unsubscribed.html", form=site.sign_up_form())
+        case "save":
+            return _save(site, request, token, asked, fields)
+        case "move":
+            return _move(site, token, asked, fields)
+        case "data":
+            own_page.send_own_data_link(site.app, asked.subscriber_id)
+            return _page(site, token, asked, note=DATA_LINK)
         case _:
             raise HTTPException(422)
-    return _page(site, token, asked, note=note)
+
+
+def _save(
+    site: Site, request: Request, token: str, asked: DeliveryToken, fields: Mapping[str, str]
+) -> Response:
+    found = own_page.look(site.app, asked.subscriber_id)
+    if found is None:
+        return _page(site, token, asked)
+    chosen = _chosen(found, fields)
+    until = fields.get("until", found.until)
+    try:
+        own_page.save(
+            site.app, asked.subscriber_id, chosen, until=until, network=client_ip(request)
+        )
+    except (AddressError, ChoiceError) as error:
+        wrong = "name" if isinstance(error, AddressError) else "choice"
+        return _page(site, token, asked, typed=fields, error=told(error), wrong=wrong, status=422)
+    return _page(site, token, asked, note="Saved.")
+
+
+def _move(site: Site, token: str, asked: DeliveryToken, fields: Mapping[str, str]) -> Response:
+    try:
+        own_page.ask_to_move(site.app, asked.subscriber_id, fields.get("email", ""))
+    except AddressError as error:
+        return _page(site, token, asked, typed=fields, error=told(error), wrong="email", status=422)
+    return _page(site, token, asked, note=ASKED_TO_MOVE)
+
+
+def _chosen(found: OwnPage, fields: Mapping[str, str]) -> Choices:
+    """What the form says; what it does not speak of stays. `boxes`: unticked boxes are not sent."""
+    now = found.chosen
+    frequency = fields.get("frequency", "")
+    mail = fields.get("mail", "paused" if now.is_paused else "comes")
+    chosen = replace(
+        now,
+        name=fields.get("name", now.name),
+        frequency=Frequency(frequency) if frequency in set(Frequency) else now.frequency,
+        language=fields.get("language", now.language),
+        timezone=fields.get("timezone", now.timezone),
+        is_paused=mail == "paused",
+    )
+    if "boxes" not in fields:
+        return chosen
+    topics = frozenset(topic for name, topic in fields.items() if name.startswith(TOPIC))
+    return replace(chosen, topics=topics, is_tracked="tracked" in fields)
 
 
 def _page(
@@ -85,26 +144,34 @@ def _page(
     token: str,
     asked: DeliveryToken,
     *,
-    typed: str | None = None,
+    typed: Mapping[str, str] | None = None,
     note: str = "",
     error: str = "",
+    wrong: str = "",
     status: int = 200,
 ) -> Response:
-    """The page as things stand now. typed: a name not saved yet, to be put back."""
+    """The page as things stand now. typed: what is not saved yet, to be put back; wrong: where."""
     if not asked.subscriber_id:
         return site.page("web/public_copy.html", status=status)
-    chosen: Preferences | None = readers.preferences(site.app, asked.subscriber_id)
-    if chosen is None:
+    found = own_page.look(site.app, asked.subscriber_id)
+    if found is None:
         return site.page("web/preferences_over.html", status=410, form=site.sign_up_form())
+    fields = typed or {}
+    chosen = _chosen(found, fields) if fields.get("do") == "save" else found.chosen
     return site.page(
         "web/preferences.html",
         status=status,
         token=token,
+        leave=site.app.keyring.unsubscribe(asked.issue_id, asked.subscriber_id),
         shown=site.form_stamp(),
+        page=found,
         chosen=chosen,
-        name=chosen.name if typed is None else typed,
+        name=chosen.name[: MAX_SHOWN_NAME + 1],
+        until=fields.get("until", found.until)[:10],
+        email=fields.get("email", "")[:MAX_SHOWN_ADDRESS],
         note=note,
         error=error,
+        wrong=wrong,
     )
 
 
@@ -113,15 +180,3 @@ def _ask_page(
 ) -> Response:
     form = site.sign_up_form(email=email[:MAX_SHOWN_ADDRESS], note=note, error=error)
     return site.page("web/preferences_ask.html", status=status, form=form)
-
-
-def _came_hurried(site: Site, stamp: str) -> bool:
-    return is_hurried(site.app.keyring, stamp, now=site.app.clock())
-
-
-def _bad_if_nobody(asked: DeliveryToken) -> int:
-    return 200 if asked.subscriber_id else 400
-
-
-def _told(error: AddressError) -> str:
-    return f"{sentence(error.what)} {sentence(error.hint)}"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from newsletter import pipeline, readers
+from newsletter import own_page, pipeline, readers
 from newsletter.app import App, build_app
 from newsletter.settings import load_settings
 from newsletter.web.app import create_app
@@ -24,6 +24,7 @@ CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SEED = "/comparisons/claude-haiku-open-weights-vs-mistral-8b-instruct-v3"
 NOW = "2026-11-23T10:00:00Z"
+READER = "reader@example.com"
 WIDTHS = (320, 375, 1200)
 SCHEMES = ("light", "dark")
 
@@ -70,6 +71,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pipeline.plan(app)
         pipeline.approve(app, "latest", by="the editor")
         pipeline.send(app, "latest")
+        readers.add(app, READER, "Reader", consent_text="on paper", given_on="2026-01-15")
+        own_page.ask_to_move(app, 1, "elsewhere@example.org")
         server = uvicorn.Server(uvicorn.Config(create_app(app), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -104,6 +107,10 @@ def paths(site: Site) -> list[str]:
         f"/unsubscribe/{keyring.unsubscribe(1, 1)}",
         "/preferences",
         f"/preferences/{keyring.preferences(1, 1)}",
+        f"/undo/{keyring.undo(1, now)}",
+        "/your-data",
+        f"/your-data/{keyring.own_data(1, now)}",
+        f"/address/{keyring.move(1, now, is_new=True)}",
         "/studio",
         "/studio/issues/2026-w48",
     ]
@@ -173,6 +180,32 @@ def test_signing_up_works_by_keyboard_and_without_scripts(site: Site, chromium: 
     page.wait_for_url("**/subscribe")
     assert page.locator("h1").inner_text() == "Check your inbox."
     assert readers.show(site.app, "keys@example.com")["status"] == "pending"
+    context.close()
+
+
+def test_choices_are_made_by_keyboard_and_without_scripts(site: Site, chromium: Any) -> None:
+    context = chromium.new_context(
+        java_script_enabled=False, viewport={"width": 375, "height": 800}
+    )
+    page = context.new_page()
+    page.goto(f"{site.url}/preferences/{site.app.keyring.preferences(1, 1)}")
+    page.get_by_label("Your name").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("Keyed In")
+    page.get_by_label("Issues come").focus()
+    page.keyboard.press("ArrowDown")
+    for _ in range(20):  # to the button, through everything that lies between
+        page.keyboard.press("Tab")
+        if page.locator("button[value=save]:focus").count():
+            break
+    site.clock.now += timedelta(seconds=3)
+    page.keyboard.press("Enter")
+    page.wait_for_load_state("load")
+    assert "Your mail is paused: no issue comes" in page.locator("main").inner_text()
+    found = readers.show(site.app, READER)
+    assert (found["name"], found["status"]) == ("Keyed In", "paused")
+    sizes = [one.bounding_box() for one in page.locator("label.pick, button, .button").all()]
+    assert min(size["height"] for size in sizes if size) >= 44
     context.close()
 
 

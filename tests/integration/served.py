@@ -146,5 +146,12 @@ def own_page(site: Served, address: str = READER) -> str:
 
 
 def press(site: Served, do: str, path: str = "", **fields: str) -> Any:
+    """A button of the preferences page."""
     form = {"do": do, "shown": site.stamp(), **fields}
     return site.client.post(path or own_page(site), data=form)
+
+
+def leave(site: Served, address: str = READER, **fields: str) -> Any:
+    """The form of the unsubscribe page, ticked."""
+    path = f"/unsubscribe/{site.app.keyring.unsubscribe(1, id_of(site, address))}"
+    return site.client.post(path, data={"shown": site.stamp(), "sure": "yes", **fields})

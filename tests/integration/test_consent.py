@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlmodel import Session, select
 
 from newsletter.store.engine import session_on
-from subscribers import consent, suppression
+from subscribers import consent, evidence, suppression
 from subscribers.address import EmailAddress
 from subscribers.consent import Added, Changed, Confirmation, SignUp, SignUpMail, Unsubscription
 from subscribers.errors import AddressError, AudienceError
@@ -334,3 +334,14 @@ def test_a_network_is_all_that_is_kept_of_an_ip(ip: str, network: str) -> None:
 def test_truncating_twice_is_truncating_once(ip: str) -> None:
     network = consent.truncate_network(ip)
     assert consent.truncate_network(network) == network
+
+
+def test_a_record_says_which_version_of_the_words_it_is(session: Session) -> None:
+    id_ = sign_up(session).subscriber_id
+    confirm(session, id_, NOW, NOW)
+    first, second = consent.consent_history(session, id_)
+    assert first.version == second.version == evidence.version_of(WORDING)
+    assert len(first.version) == 12
+    assert evidence.version_of(WORDING + " ") != first.version
+    leave(session, id_, NOW)
+    assert consent.consent_history(session, id_)[-1].version == ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from served import ONE_CLICK, READER, Served, copied, id_of, make_home, press, served
+from served import ONE_CLICK, READER, Served, copied, id_of, leave, make_home, press, served
 
 from newsletter import readers
 from newsletter.tick import drain_system_mail
@@ -72,7 +72,7 @@ def path_in(message: EmailMessage, door: str) -> str:
 
 def test_asking_for_the_link_answers_the_same_whatever_we_know(site: Served) -> None:
     site.sign_up("pending@example.com")
-    press(site, "leave")
+    leave(site)
     known = ("pending@example.com", READER, "nobody@example.com", "reader2@example.com")
     answers = [ask(site, address) for address in known]
     assert len({(page.status_code, page.text) for page in answers}) == 1
@@ -93,7 +93,7 @@ def test_a_suppressed_address_is_mailed_no_link(site: Served, reason: Suppressio
 def test_an_active_or_paused_reader_is_mailed_the_link_and_it_opens_their_page(
     site: Served,
 ) -> None:
-    press(site, "pause")
+    press(site, "save", mail="paused")
     ask(site, READER.upper())
     message = delivered(site, "preferences_link")
     assert message["To"] == READER
@@ -139,8 +139,8 @@ def test_a_confirmed_reader_is_welcomed_once(site: Served) -> None:
     assert "due on Tuesday 1 December 2026, 09:00 (UTC)" in text
     assert "/issues/2026-w48" in text
     assert "new@example.com"[0] + "…@" in site.get(path_in(message, "preferences")).text
-    leave = site.client.post(path_in(message, "unsubscribe"), data=ONE_CLICK)
-    assert leave.status_code == 200
+    left = site.client.post(path_in(message, "unsubscribe"), data=ONE_CLICK)
+    assert left.status_code == 200
     assert shown(site, "new@example.com")["status"] == "unsubscribed"
     assert site.events() == []
 
@@ -184,7 +184,7 @@ def test_leaving_is_answered_by_one_goodbye_a_leaving(site: Served) -> None:
 
 def test_what_waited_for_a_reader_who_left_is_never_sent(site: Served) -> None:
     ask(site, READER)
-    press(site, "leave")
+    leave(site)
     assert queued(site) == [("goodbye", id_of(site))]
     assert queued(site, "failed") == [("preferences_link", id_of(site))]
     drain_system_mail(site.app)

@@ -299,6 +299,10 @@ SYSTEM_FACTS: dict[str, dict[str, str]] = {
     },
     "preferences_link": {},
     "goodbye": {},
+    "move_from": {"change": "7"},
+    "move_to": {"change": "7"},
+    "own_data": {},
+    "still_there": {"issues": "12"},
     "approval_due": {
         "week": "2026-W48",
         "slot": "Tuesday 24 November 2026, 09:00 UTC",

@@ -113,7 +113,7 @@ def test_list_headers_are_never_encoded_words_however_long() -> None:
     raw = spliced(compiled(publication=mailto), unsubscribe_url=url)
     assert b"=?" not in raw.partition(b"\r\n\r\n")[0]
     assert parsed(raw)["List-Unsubscribe"] == (
-        f"<{url}>, <mailto:leave@verdicts.example.com?subject=unsubscribe>"
+        f"<{url}>, <mailto:leave@verdicts.example.com?subject=unsubscribe%20{'A' * 400}>"
     )
 
 

@@ -16,11 +16,23 @@ from newsletter.rendering.view import SystemMailView
 
 RENDERER = Renderer()
 URL = views.PUBLICATION.url
-TO_READERS = ("confirm", "welcome", "already_subscribed", "preferences_link", "goodbye")
+TO_READERS = (
+    "confirm",
+    "welcome",
+    "already_subscribed",
+    "preferences_link",
+    "goodbye",
+    "move_from",
+    "move_to",
+    "own_data",
+    "still_there",
+)
 DOORS = {
     Slot.CONFIRM: "confirm",
     Slot.PREFERENCES: "preferences",
     Slot.UNSUBSCRIBE: "unsubscribe",
+    Slot.MOVE: "address",
+    Slot.DATA: "your-data",
 }
 OWN_PAGES = {
     "confirm": {Slot.CONFIRM},
@@ -28,6 +40,10 @@ OWN_PAGES = {
     "already_subscribed": {Slot.PREFERENCES, Slot.UNSUBSCRIBE},
     "preferences_link": {Slot.PREFERENCES},
     "goodbye": set(),
+    "move_from": {Slot.MOVE},
+    "move_to": {Slot.MOVE},
+    "own_data": {Slot.DATA},
+    "still_there": {Slot.PREFERENCES, Slot.UNSUBSCRIBE},
 }
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.errors import SettingsError, TokenError
-from newsletter.tokens import CONFIRM_LIFETIME, DeliveryToken, Keyring
+from newsletter.errors import ExpiredTokenError, SettingsError, TokenError
+from newsletter.tokens import (
+    CONFIRM_LIFETIME,
+    MOVE_LIFETIME,
+    OWN_DATA_LIFETIME,
+    UNDO_LIFETIME,
+    DeliveryToken,
+    Keyring,
+    MoveToken,
+    UndoToken,
+)
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 OLD, NEW = b"the-key-of-last-year-16", b"the-key-of-this-year-16"
@@ -25,19 +35,89 @@ def test_a_delivery_token_reads_back_its_issue_and_reader(issue: int, subscriber
     assert KEYRING.read_delivery(token) == DeliveryToken(issue, subscriber)
 
 
+def every_kind(subscriber: int) -> dict[str, tuple[str, Callable[[str], object]]]:
+    """A token of each kind for the same person, and how it is read."""
+    ring = KEYRING
+    return {
+        "delivery": (ring.delivery(1, subscriber), ring.read_delivery),
+        "unsubscribe": (ring.unsubscribe(1, subscriber), ring.read_unsubscribe),
+        "preferences": (ring.preferences(1, subscriber), ring.read_preferences),
+        "form": (ring.form(NOW), ring.read_form),
+        "confirm": (ring.confirm(subscriber, NOW), lambda t: ring.read_confirm(t, NOW)),
+        "move": (ring.move(subscriber, NOW, is_new=False), lambda t: ring.read_move(t, NOW)),
+        "own data": (ring.own_data(subscriber, NOW), lambda t: ring.read_own_data(t, NOW)),
+        "undo": (ring.undo(subscriber, NOW), lambda t: ring.read_undo(t, NOW)),
+        "bounce": (ring.bounce(1, subscriber), ring.read_bounce),
+    }
+
+
+KINDS = sorted(every_kind(1))
+
+
 @given(subscribers)
 def test_a_token_is_bound_to_its_purpose(subscriber: int) -> None:
-    tokens = {
-        "read_delivery": KEYRING.delivery(1, subscriber),
-        "read_unsubscribe": KEYRING.unsubscribe(1, subscriber),
-        "read_preferences": KEYRING.preferences(1, subscriber),
-        "read_form": KEYRING.form(NOW),
-    }
-    for reader, own in tokens.items():
-        getattr(KEYRING, reader)(own)
-        for token in set(tokens.values()) - {own}:
-            with pytest.raises(TokenError):
-                getattr(KEYRING, reader)(token)
+    kinds = every_kind(subscriber)
+    for kind, (own, read) in kinds.items():
+        read(own)
+        for other, (token, _) in kinds.items():
+            if other != kind:
+                with pytest.raises(TokenError):
+                    read(token)
+
+
+@given(subscribers)
+def test_each_end_of_a_move_speaks_for_itself_alone(change: int) -> None:
+    ends = {is_new: KEYRING.move(change, NOW, is_new=is_new) for is_new in (True, False)}
+    assert ends[True] != ends[False]
+    for is_new, token in ends.items():
+        assert KEYRING.read_move(token, NOW) == MoveToken(change, is_new)
+
+
+@given(subscribers, st.timedeltas(timedelta(0), timedelta(days=30_000)).map(lambda t: NOW + t))
+def test_an_undo_token_knows_its_leaving_to_the_microsecond(who: int, left: datetime) -> None:
+    assert KEYRING.read_undo(KEYRING.undo(who, left), left) == UndoToken(who, left)
+
+
+@pytest.mark.parametrize(
+    ("kind", "lifetime"),
+    [("move", MOVE_LIFETIME), ("own data", OWN_DATA_LIFETIME), ("undo", UNDO_LIFETIME)],
+)
+def test_a_link_that_expires_does_so_to_the_second(kind: str, lifetime: timedelta) -> None:
+    token, _ = every_kind(42)[kind]
+    read = {
+        "move": KEYRING.read_move,
+        "own data": KEYRING.read_own_data,
+        "undo": KEYRING.read_undo,
+    }[kind]
+    read(token, NOW + lifetime)
+    with pytest.raises(ExpiredTokenError):
+        read(token, NOW + lifetime + timedelta(seconds=1))
+
+
+@given(st.sampled_from(KINDS), st.data())
+def test_a_token_of_any_kind_is_believed_only_as_it_was_signed(
+    kind: str, data: st.DataObject
+) -> None:
+    token, read = every_kind(42)[kind]
+    place = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(
+        st.characters(codec="utf-8").filter(lambda c: c.lower() != token[place].lower())
+    )
+    cut = data.draw(st.integers(0, len(token) - 1))
+    for forged in (
+        token[:place] + other + token[place + 1 :],
+        token[:cut],
+        token + other,
+        f"{token}=",
+    ):
+        with pytest.raises(TokenError):
+            read(forged)
+
+
+@given(st.sampled_from(KINDS), st.text(max_size=80))
+def test_text_is_no_token_of_any_kind(kind: str, text: str) -> None:
+    with pytest.raises(TokenError):
+        every_kind(42)[kind][1](text)
 
 
 @given(st.data())
@@ -47,18 +127,6 @@ def test_a_token_with_any_character_changed_is_refused(data: st.DataObject) -> N
     other = data.draw(st.characters(codec="utf-8").filter(lambda c: c != token[place]))
     with pytest.raises(TokenError):
         KEYRING.read_delivery(token[:place] + other + token[place + 1 :])
-
-
-@given(st.text(max_size=80))
-def test_text_that_nobody_signed_is_refused_and_never_crashes(text: str) -> None:
-    for read in (
-        KEYRING.read_delivery,
-        KEYRING.read_unsubscribe,
-        KEYRING.read_preferences,
-        KEYRING.read_form,
-    ):
-        with pytest.raises(TokenError):
-            read(text)
 
 
 @pytest.mark.parametrize(
