@@ -1,38 +1,31 @@
 """CSV as spreadsheets really write it: read with care, written so that nothing in it can run.
 
-Reading knows byte-order marks, UTF-8, UTF-16 and Windows-1252; commas, semicolons and tabs; Excel's
-`sep=` line. A fault that lies within one line spoils that row; a quote left open spoils the file,
-because nobody can say which rows it swallowed.
+Reading knows commas, semicolons, tabs and bars, and Excel's `sep=` line; it holds one row at a
+time. A fault that lies within one line spoils that row; a quote left open spoils the file, because
+nobody can say which rows it swallowed.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from typing import IO, BinaryIO
 
+from subscribers.decoding import open_text
 from subscribers.errors import ImportRefusedError
 
-MAX_FILE_BYTES = 64 * 1024 * 1024  # about a million rows; a larger list is imported in parts
 MAX_RAW_CHARS = 1000  # kept of a line that cannot be read
+MAX_LINE_CHARS = 1024 * 1024  # the csv module lets one field have 131,072
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_DELIMITERS = ",;\t"
-_SEP_LINE = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
-_FIRST_LINE = re.compile(r"\s*[^\r\n]*")  # the first that is not blank
-_AS_UTF8 = "save the list as CSV in UTF-8 and import that"
+_DELIMITERS = ",;\t|"
+_SEP_LINE = re.compile(r'"?sep=([,;\t|])"?[\r\n]*', re.IGNORECASE)
 # A spreadsheet runs a cell that begins so, full-width forms included. Leading apostrophes belong to
 # the pattern, so that guarding and undoing it are exact inverses.
 _RUNS = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_FIRST = frozenset("'=+-@\t\r\n＝＋－＠")
 _GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
@@ -48,38 +41,48 @@ class Row:
     fault: str = ""
 
 
-def read_rows(data: bytes) -> Iterator[Row]:
-    """The rows of a CSV file that are not blank, the header first.
+def read_rows(stream: BinaryIO) -> Generator[Row, None, None]:
+    """The rows of a seekable CSV file that are not blank, the header first.
 
     Raises ImportRefusedError for an empty or oversized file, an unreadable encoding and, while
     reading, for a quote that is never closed.
     """
-    if len(data) > MAX_FILE_BYTES:
-        raise ImportRefusedError(
-            f"the list has {len(data):,} bytes, more than {MAX_FILE_BYTES:,}",
-            hint="split it and import the parts; what is already on the list is left as it is",
-        )
-    content = _decoded(data)
-    if not content or content.isspace():
+    text = open_text(stream)
+    try:
+        yield from _rows(_Lines(text))
+    finally:
+        text.detach()  # the stream is the caller's to close
+
+
+def _rows(lines: _Lines) -> Iterator[Row]:
+    first = next((line for line in lines if not line.isspace()), "")
+    if not first:
         raise ImportRefusedError("the list is empty", hint="its first line names the columns")
-    sep = _SEP_LINE.match(content)
-    delimiter = sep[1] if sep else _delimiter_of(content)
-    rows = _records(content, delimiter)
-    if sep:
-        next(rows)
-    return (row for row in rows if row.fault or any(cell.strip() for cell in row.cells))
+    sep = _SEP_LINE.fullmatch(first)
+    if not sep:
+        lines.push_back(first)
+    rows = records(lines, sep[1] if sep else _delimiter_of(first))
+    yield from (row for row in rows if row.fault or any(cell.strip() for cell in row.cells))
+
+
+class _Kept:
+    """What a csv.writer writes is what `write` returns: nothing is held."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+_LINES = csv.writer(_Kept())
 
 
 def write_row(cells: Iterable[str]) -> str:
     """One line of CSV, CRLF at its end, with every cell guarded."""
-    line = io.StringIO()
-    csv.writer(line).writerow([guard(cell) for cell in cells])
-    return line.getvalue()
+    return str(_LINES.writerow([guard(cell) for cell in cells]))
 
 
 def guard(cell: str) -> str:
     """The cell with an apostrophe before it where a spreadsheet would take it for a formula."""
-    return f"'{cell}" if _RUNS.match(cell) else cell
+    return f"'{cell}" if cell and cell[0] in _FIRST and _RUNS.match(cell) else cell
 
 
 def unguard(cell: str) -> str:
@@ -87,68 +90,63 @@ def unguard(cell: str) -> str:
     return cell[1:] if _GUARDED.match(cell) else cell
 
 
-def _decoded(data: bytes) -> str:
-    encoding = _encoding_of(data)
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        if encoding != "utf-8":
-            raise ImportRefusedError(
-                f"the list begins like {encoding} but is damaged", hint=_AS_UTF8
-            ) from None
-    try:
-        return data.decode("cp1252")  # what Excel on Windows calls CSV
-    except UnicodeDecodeError:
-        raise ImportRefusedError(
-            "the list is neither UTF-8, UTF-16 nor Windows-1252", hint=_AS_UTF8
-        ) from None
-
-
-def _encoding_of(data: bytes) -> str:
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return encoding
-    # UTF-16 without a mark: every second byte of the column names is NUL.
-    start = data[:16]
-    if len(start) >= 4 and not any(start[1::2]) and all(start[::2]):
-        return "utf-16-le"
-    if len(start) >= 4 and not any(start[::2]) and all(start[1::2]):
-        return "utf-16-be"
-    return "utf-8"
-
-
-def _delimiter_of(content: str) -> str:
+def _delimiter_of(first: str) -> str:
     """Whichever stands most often between the column names; a comma where there is one column."""
-    first = _FIRST_LINE.match(content)
-    header = re.sub(r'"[^"]*"', "", first[0]) if first else ""
+    header = re.sub(r'"[^"]*"', "", first)
     return max(_DELIMITERS, key=header.count)
 
 
-class _Lines:
-    """Hands lines to the csv module and remembers those of the row it is reading."""
+class _TooLongError(csv.Error):
+    """A line is longer than any list has; what is left of it was skipped."""
 
-    def __init__(self, content: str) -> None:
-        self._lines = io.StringIO(content, newline="")
+
+class _Lines:
+    """Hands lines to the csv module, none of them without end, and knows the row it is reading."""
+
+    def __init__(self, text: io.TextIOBase) -> None:
+        self._text = text
+        self._pushed = ""
+        self.total = 0
+        self.start_row()
+
+    def start_row(self) -> None:
         self.count = 0
         self.first = ""
+
+    def push_back(self, line: str) -> None:
+        self._pushed = line
+        self.total -= 1
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line, self._pushed = self._pushed or self._text.readline(MAX_LINE_CHARS), ""
+        if not line:
+            raise StopIteration
+        self.total += 1
         self.count += 1
         if self.count == 1:
-            self.first = line[:MAX_RAW_CHARS].rstrip("\r\n")
+            self.first = line
+        if len(line) == MAX_LINE_CHARS and line[-1] not in "\r\n":
+            self._skip_the_rest()
+            raise _TooLongError(f"it has more than {MAX_LINE_CHARS:,} characters")
         return line
 
+    def _skip_the_rest(self) -> None:
+        while (more := self._text.readline(MAX_LINE_CHARS)) and more[-1] not in "\r\n":
+            pass
 
-def _records(content: str, delimiter: str) -> Iterator[Row]:
-    lines = _Lines(content)
-    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+def records(lines: _Lines, delimiter: str, *, exact: bool = False) -> Iterator[Row]:
+    """Every row as it stands, blank ones too. exact: a blank after a delimiter belongs to the cell.
+
+    Raises ImportRefusedError for a quote that is never closed.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=not exact)
     while True:
-        lines.count = 0
-        start = reader.line_num + 1
+        lines.start_row()
+        start = lines.total + 1
         try:
             yield Row(start, next(reader))
         except StopIteration:
@@ -156,7 +154,19 @@ def _records(content: str, delimiter: str) -> Iterator[Row]:
         except csv.Error as error:
             if lines.count > 1 or "end of data" in str(error):
                 raise _open_quote(start) from None
-            yield Row(start, [lines.first], f"the line cannot be read: {error}")
+            raw = lines.first[:MAX_RAW_CHARS].rstrip("\r\n")
+            yield Row(start, [raw], f"the line cannot be read: {error}")
+
+
+def read_exactly(stream: IO[bytes]) -> Generator[Row, None, None]:
+    """The rows of a CSV file that we wrote: UTF-8, commas, nothing taken off a cell."""
+    text = io.TextIOWrapper(stream, encoding="utf-8", newline="")
+    try:
+        yield from records(_Lines(text), ",", exact=True)
+    except UnicodeDecodeError:
+        raise ImportRefusedError(
+            "a file of the list is not UTF-8", hint="take the file as it was exported"
+        ) from None
 
 
 def _open_quote(line: int) -> ImportRefusedError:
@@ -166,12 +176,24 @@ def _open_quote(line: int) -> ImportRefusedError:
     )
 
 
-def column_numbers(header: Sequence[str]) -> dict[str, int]:
-    """Where each column is, by its name in lower case. Raises ImportRefusedError for a double."""
-    names = [unguard(cell.strip()).lower() for cell in header]
-    for name in names:
-        if name and names.count(name) > 1 and "@" not in name:
-            raise ImportRefusedError(
-                f"the list has two columns called {name!r}", hint="keep one, or rename the other"
-            )
-    return {name: number for number, name in enumerate(names)}
+def joined(values: Iterable[str], *, quote_all: bool = False) -> str:
+    """Several values in one cell, as `a, b` or `"a","b"`; a value with a comma is quoted."""
+    line = io.StringIO()
+    writer = csv.writer(
+        line, lineterminator="", quoting=csv.QUOTE_ALL if quote_all else csv.QUOTE_MINIMAL
+    )
+    writer.writerow(list(values))
+    return line.getvalue()
+
+
+def parted(cell: str) -> list[str]:
+    """The values that `joined` put into a cell, each on one line; blank ones are left out.
+
+    Raises csv.Error where a quote is not closed.
+    """
+    if '"' not in cell:
+        found = cell.split(",")
+    else:
+        lines = csv.reader([cell], skipinitialspace=True, strict=True)
+        found = next(lines, [])
+    return [value for part in found if (value := " ".join(part.split()))]

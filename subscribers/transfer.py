@@ -1,51 +1,158 @@
-"""Lists in and out: a CSV of people with stated consent becomes subscribers, and back.
+"""Lists in: a file of people with stated consent becomes subscribers, all of it or nothing.
 
-An import reads the whole file first and writes afterwards, in one transaction of the caller's: a
-list that is refused leaves nothing behind. Every row is accounted for. Whoever left stays away,
-whoever is suppressed stays suppressed, and the rows that were rejected come back as a CSV that can
-be mended and imported again.
+It is read first, without touching the database (`judged`), and written afterwards in one
+transaction of the caller's (`take_in`): a list that is refused, or an import that is killed, leaves
+nothing behind. Every row is accounted for. Whoever left stays away, whoever is suppressed stays
+suppressed, and the rows that were rejected come back as a file that can be mended and imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
+from typing import BinaryIO
 
-from sqlalchemy import bindparam, text
-from sqlmodel import Session, col, select
-from sqlmodel.sql.sqltypes import UTCDateTime
+from sqlmodel import Session
 
-from subscribers.audience import MAX_IDS, in_chunks, page
-from subscribers.errors import AudienceError, ImportRefusedError
-from subscribers.evidence import MAX_SOURCE_CHARS, stated_consent
-from subscribers.intake import ImportReport, Plan, Rejected, read_list
-from subscribers.models import (
-    ConsentAction,
-    ConsentRecord,
-    Subscriber,
-    SubscriberStatus,
-    Suppression,
-)
-from subscribers.spreadsheet import write_row
+from subscribers.decoding import size_bytes
+from subscribers.dialects import Field, Standing
+from subscribers.erasure import FingerprintOf
+from subscribers.errors import AddressError
+from subscribers.intake import Judge, Stated
+from subscribers.mapping import Columns, understand
+from subscribers.settling import Account, Settling
+from subscribers.spreadsheet import MAX_RAW_CHARS, Row, read_rows, unguard, write_row
+from subscribers.staging import ROWS_AT_ONCE, Rejected, Staging
 
-__all__ = ["ImportReport", "Rejected", "export_csv", "import_csv", "write_rejected"]
+__all__ = ["ImportReport", "Progress", "Rejected", "Stated", "import_csv", "judged", "take_in"]
 
-ROWS_AT_ONCE = 1000
+CHUNK_ROWS = 900  # keys of one question: older SQLite builds allow 999 parameters
+_OURS = ("line", "reason")  # columns of the errors file
 
-EXPORTED = (
-    "email",
-    "name",
-    "status",
-    "suppressed",
-    "created_at",
-    "confirmed_at",
-    "unsubscribed_at",
-    "consent",
-    "consent_at",
-    "consent_source",
-    "consent_wording",
-    "consent_given_on",
-)
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: "reading", in bytes, or "writing", in people."""
+
+    stage: str
+    done: int
+    total: int
+
+
+Watch = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of every row; blank lines and the header are not rows.
+
+    added: active (or paused) from now on. already: on the list before, or earlier in the same file.
+    kept_unsubscribed: had left, here or by the file. kept_unconfirmed: by the file, not confirmed.
+    kept_suppressed: must not be written to; newly_suppressed: of these, by reason, whose
+    suppression the file brought. reasons: the rejected rows by reason; examples: the first few.
+    """
+
+    dialect: str
+    columns: tuple[tuple[str, str], ...]  # each column and the field it was taken for
+    rows: int
+    added: int
+    already: int
+    kept_unsubscribed: int
+    kept_unconfirmed: int
+    kept_suppressed: int
+    newly_suppressed: Mapping[str, int]
+    rejected: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    examples: tuple[Rejected, ...] = ()
+
+    @property
+    def accounted(self) -> bool:
+        """Whether the parts add up to the whole."""
+        kept = self.kept_unsubscribed + self.kept_unconfirmed + self.kept_suppressed
+        return self.rows == self.added + self.already + kept + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A list that was read. `errors()` are the lines of the errors file, its header first."""
+
+    columns: Columns
+    stated: Stated
+    staging: Staging
+
+    def errors(self) -> Iterator[str]:
+        return chain([_Errors(self.columns).header], self.staging.rejected_lines())
+
+
+def _unwatched(_progress: Progress) -> None:
+    return None
+
+
+@contextmanager
+def judged(
+    stream: BinaryIO,
+    stated: Stated,
+    *,
+    now: datetime,
+    chosen: Mapping[str, str] | None = None,
+    watch: Watch = _unwatched,
+) -> Iterator[Judged]:
+    """Reads a seekable list, row by row, and judges each by itself; the database is not asked.
+
+    chosen: by column name the field it is to be taken for, or `ignore`; the rest is guessed from
+    the header. Raises ImportRefusedError for a file that cannot be read as a whole, and where
+    consent is stated neither for the list nor in a column.
+    """
+    total = size_bytes(stream)
+    with Staging() as staging, closing(read_rows(stream)) as rows:
+        header = next(rows, Row(1, []))
+        columns = understand([] if header.fault else header.cells, chosen or {})
+        stated = stated.checked(columns, now=now)
+        judge, errors = Judge(columns, stated, now=now), _Errors(columns)
+        for row in rows:
+            staging.rows += 1
+            if not staging.rows % ROWS_AT_ONCE:
+                watch(Progress("reading", stream.tell(), total))
+            try:
+                staging.add(judge(row))
+            except AddressError as error:
+                errors.write(staging, row, error.what)
+        watch(Progress("reading", total, total))
+        staging.finish()
+        yield Judged(columns, stated, staging)
+
+
+def take_in(
+    session: Session,
+    read: Judged,
+    *,
+    now: datetime,
+    fingerprint_of: FingerprintOf | None = None,
+    dry_run: bool = False,
+    watch: Watch = _unwatched,
+) -> ImportReport:
+    """Writes a list that was read; a dry run reports the same and writes nothing.
+
+    New people become active with a consent record; who waits for a confirmation becomes active too.
+    Who bounced or complained by the file becomes a suppression with that reason. fingerprint_of:
+    the keyed hash by which erased addresses are known; without it they are not.
+    """
+    session.flush()
+    settling = Settling(
+        session, read.stated.source, fingerprint_of=fingerprint_of, now=now, dry_run=dry_run
+    )
+    total, done = read.staging.people, 0
+    with settling:
+        for entries in read.staging.chunks(CHUNK_ROWS):
+            settling.settle([entry for _, entry in entries])
+            done += len(entries)
+            watch(Progress("writing", done, total))
+    session.expire_all()  # rows read earlier in this session are out of date now
+    return _report(read, settling.account, doubles=_doubles(read, total))
 
 
 def import_csv(
@@ -56,173 +163,73 @@ def import_csv(
     consent: str,
     given_on: str,
     now: datetime,
+    fingerprint_of: FingerprintOf | None = None,
     dry_run: bool = False,
 ) -> ImportReport:
-    """Adds the people of a CSV with the columns `email` and, optionally, `name`.
-
-    consent: what they agreed to and how; given_on: the date, as 2026-05-31. They become active with
-    a consent record; who waits for a confirmation becomes active too. A dry run reports the same
-    and writes nothing. Raises ImportRefusedError, before anything is written, for a file that
-    cannot be read as a whole and for consent that is not stated.
-    """
-    try:
-        wording, day = stated_consent(consent, given_on, now=now)
-    except AudienceError as error:
-        raise ImportRefusedError(error.what, hint=error.hint) from None
-    plan = read_list(data)
-    session.flush()
-    for keys in in_chunks(list(plan.wanted), MAX_IDS):
-        _compare(session, plan, keys)
-    if not dry_run:
-        stated = {
-            "action": str(ConsentAction.IMPORTED),
-            "at": now,
-            "source": source[:MAX_SOURCE_CHARS],
-            "wording": wording,
-            "given_on": day,
-        }
-        _write(session, plan, stated)
-    return plan.report()
+    """Both steps for a short list that is in memory."""
+    stated = Stated(source, consent, given_on)
+    with judged(io.BytesIO(data), stated, now=now) as read:
+        return take_in(session, read, now=now, fingerprint_of=fingerprint_of, dry_run=dry_run)
 
 
-def write_rejected(report: ImportReport) -> str:
-    """The rejected rows as CSV: mend `email` and `name`, and import the same file again."""
-    lines = [write_row(("email", "name", "line", "reason"))]
-    lines += [write_row((r.email, r.name, str(r.line), r.reason)) for r in report.rejected]
-    return "".join(lines)
+def _doubles(read: Judged, people: int) -> int:
+    return read.staging.rows - people - read.staging.reasons.total()
 
 
-def export_csv(session: Session) -> Iterator[str]:
-    """The whole list as lines of CSV, a page at a time; the erased are not on it.
-
-    `consent` is the newest act by which the person agreed; instants are UTC. Cells that a
-    spreadsheet would run as formulas have an apostrophe in front, which an import takes off.
-    """
-    yield write_row(EXPORTED)
-    after_id = 0
-    while subscribers := page(session, after_id=after_id, limit=MAX_IDS):
-        after_id = subscribers[-1].id or after_id
-        consents = _consents(session, [s.id for s in subscribers if s.id is not None])
-        reasons = _suppressions(session, [s.address_key for s in subscribers])
-        for subscriber in subscribers:
-            if subscriber.status != SubscriberStatus.ERASED:
-                consent = consents.get(subscriber.id or 0)
-                yield write_row(
-                    _cells(subscriber, consent, reasons.get(subscriber.address_key, ""))
-                )
-
-
-def _cells(
-    subscriber: Subscriber, consent: ConsentRecord | None, suppressed: str
-) -> tuple[str, ...]:
-    about = (
-        subscriber.address,
-        subscriber.name,
-        subscriber.status,
-        suppressed,
-        _instant(subscriber.created_at),
-        _instant(subscriber.confirmed_at),
-        _instant(subscriber.unsubscribed_at),
+def _report(read: Judged, account: Account, *, doubles: int) -> ImportReport:
+    staging = read.staging
+    return ImportReport(
+        dialect=read.columns.dialect.name,
+        columns=read.columns.shown,
+        rows=staging.rows,
+        added=account.added,
+        already=account.already + doubles,
+        kept_unsubscribed=account.kept[Standing.LEFT],
+        kept_unconfirmed=account.kept[Standing.PENDING],
+        kept_suppressed=account.kept[Standing.BLOCKED],
+        newly_suppressed=dict(account.newly_suppressed),
+        rejected=staging.reasons.total(),
+        reasons=dict(staging.reasons.most_common()),
+        examples=tuple(staging.examples),
     )
-    if consent is None:
-        return (*about, "", "", "", "", "")
-    given = (consent.action, _instant(consent.at), consent.source, consent.wording)
-    return (*about, *given, consent.given_on)
 
 
-def _instant(at: datetime | None) -> str:
-    return at.isoformat(timespec="seconds") if at else ""
+class _Errors:
+    """The errors file: the columns of the list as they were, and where and why."""
+
+    def __init__(self, columns: Columns) -> None:
+        taken = {number for some in columns.numbers.values() for number in some}
+        self._email = columns.numbers[Field.EMAIL][0]
+        self._name = columns.numbers.get(Field.NAME, (-1,))[0]
+        # What an earlier errors file had added is replaced.
+        self._kept = [
+            number
+            for number, name in enumerate(columns.header)
+            if number in taken or name.lower() not in _OURS
+        ]
+        self._width = len(columns.header)
+        kept = [columns.header[number] for number in self._kept]
+        ours = [name if name not in kept else f"import {name}" for name in _OURS]
+        self.header = write_row([*kept, *ours])
+
+    def write(self, staging: Staging, row: Row, reason: str) -> None:
+        cells = self._cells(row)
+        line = [_readable(cells[number]) for number in self._kept]
+        name = cells[self._name] if self._name >= 0 else ""
+        email, name = (_readable(cell)[:MAX_RAW_CHARS] for cell in (cells[self._email], name))
+        rejected = Rejected(row.line, email, name, reason)
+        staging.reject(rejected, write_row([*line, str(row.line), reason]))
+
+    def _cells(self, row: Row) -> list[str]:
+        """A cell for each column. A row that does not fit comes back whole, as its address."""
+        cells = row.cells
+        if row.fault or any(cell.strip() for cell in cells[self._width :]):
+            whole = cells[0] if row.fault else ",".join(cells)
+            return [whole if n == self._email else "" for n in range(self._width)]
+        cells = [unguard(cell.strip()) for cell in cells]
+        return [*cells, *[""] * (self._width - len(cells))][: self._width]
 
 
-def _consents(session: Session, ids: Sequence[int]) -> dict[int, ConsentRecord]:
-    """For each id the newest consent given; a sign-up counts only where nothing better is known."""
-    found: dict[int, ConsentRecord] = {}
-    query = select(ConsentRecord).where(
-        col(ConsentRecord.subscriber_id).in_(ids),
-        ConsentRecord.action != ConsentAction.UNSUBSCRIBED,
-    )
-    for entry in session.exec(query.order_by(col(ConsentRecord.id))):
-        if entry.action != ConsentAction.SIGNED_UP or entry.subscriber_id not in found:
-            found[entry.subscriber_id] = entry
-    return found
-
-
-def _suppressions(session: Session, keys: Sequence[str]) -> dict[str, str]:
-    query = select(Suppression.address_key, Suppression.reason).where(
-        col(Suppression.address_key).in_(keys), col(Suppression.lifted_at).is_(None)
-    )
-    return dict(session.exec(query).all())
-
-
-def _compare(session: Session, plan: Plan, keys: Sequence[str]) -> None:
-    """Sorts a chunk of wanted people by what the database knows of them."""
-    suppressed = _suppressions(session, keys)
-    query = select(Subscriber.address_key, Subscriber.id, Subscriber.status).where(
-        col(Subscriber.address_key).in_(keys)
-    )
-    known = {key: (id_, status) for key, id_, status in session.exec(query)}
-    for key in keys:
-        id_, status = known.get(key, (None, ""))
-        if key in suppressed:
-            plan.kept_suppressed += 1
-        elif id_ is None:
-            plan.new.append(plan.wanted[key])
-        elif status == SubscriberStatus.PENDING:
-            plan.pending.append((id_, plan.wanted[key].name))
-        elif status in (SubscriberStatus.ACTIVE, SubscriberStatus.PAUSED):
-            plan.already += 1
-        else:
-            plan.kept_unsubscribed += 1
-
-
-_INSTANT = bindparam("at", type_=UTCDateTime())
-_ADD = text(
-    "INSERT INTO subscriber"
-    " (address, address_key, name, status, created_at, confirmed_at, confirmations_sent)"
-    " VALUES (:address, :address_key, :name, 'active', :at, :at, 0)"
-    " ON CONFLICT (address_key) DO NOTHING"
-).bindparams(_INSTANT)
-# Where a sign-up of the same address came between on another connection, its row stands and keeps
-# its own records: hence "active, and without a record so far".
-_PROVE_NEW = text(
-    "INSERT INTO consent_record (subscriber_id, action, at, source, wording, given_on, network)"
-    " SELECT s.id, :action, :at, :source, :wording, :given_on, '' FROM subscriber s"
-    " WHERE s.address_key IN :keys AND s.status = 'active'"
-    " AND NOT EXISTS (SELECT 1 FROM consent_record c WHERE c.subscriber_id = s.id)"
-    " ORDER BY s.id"
-).bindparams(_INSTANT, bindparam("keys", expanding=True))
-_ACTIVATE = text(
-    "UPDATE subscriber SET status = 'active', confirmed_at = COALESCE(confirmed_at, :at),"
-    " name = CASE WHEN :name = '' THEN name ELSE :name END"
-    " WHERE id = :id AND status = 'pending'"
-).bindparams(_INSTANT)
-_PROVE = text(
-    "INSERT INTO consent_record (subscriber_id, action, at, source, wording, given_on, network)"
-    " VALUES (:id, :action, :at, :source, :wording, :given_on, '')"
-).bindparams(_INSTANT)
-
-
-def _write(session: Session, plan: Plan, stated: dict[str, object]) -> None:
-    connection = session.connection()
-    for people in in_chunks(plan.new, ROWS_AT_ONCE):
-        connection.execute(
-            _ADD,
-            [
-                {
-                    "address": one.address.given,
-                    "address_key": one.address.key,
-                    "name": one.name,
-                    "at": stated["at"],
-                }
-                for one in people
-            ],
-        )
-        for some in in_chunks(people, MAX_IDS):
-            connection.execute(_PROVE_NEW, {**stated, "keys": [one.address.key for one in some]})
-    for waiting in in_chunks(plan.pending, ROWS_AT_ONCE):
-        rows = [{**stated, "id": id_, "name": name} for id_, name in waiting]
-        connection.execute(
-            _ACTIVATE, [{key: row[key] for key in ("at", "id", "name")} for row in rows]
-        )
-        connection.execute(_PROVE, rows)
-    session.expire_all()  # rows read earlier in this session are out of date now
+def _readable(cell: str) -> str:
+    """NUL would make the errors file unreadable for editors."""
+    return cell.replace("\x00", "\ufffd")

@@ -16,13 +16,14 @@ from sqlalchemy import Engine, event
 from sqlmodel import Session, select
 
 from newsletter.store.engine import session_on
-from subscribers import consent, spreadsheet, suppression, transfer
+from subscribers import consent, decoding, exports, spreadsheet, suppression, transfer
 from subscribers.address import EmailAddress, clean_name
 from subscribers.errors import AddressError, ImportRefusedError
 from subscribers.models import ConsentAction, ConsentRecord, Subscriber, SuppressionReason
-from subscribers.transfer import ImportReport
+from subscribers.transfer import ImportReport, Stated, judged, take_in
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
+NO_SIGN = "this address cannot be used: An email address must have an @-sign"
 STATED: dict[str, Any] = {
     "source": "import:list.csv",
     "consent": "ticked the box at our stand",
@@ -44,6 +45,13 @@ def load(session: Session, data: bytes | str, **changes: Any) -> ImportReport:
     return report
 
 
+def with_errors(session: Session, data: str) -> tuple[ImportReport, str]:
+    """An import and the lines of its errors file."""
+    stated = Stated(STATED["source"], STATED["consent"], STATED["given_on"])
+    with judged(io.BytesIO(data.encode()), stated, now=NOW) as read:
+        return take_in(session, read, now=NOW), "".join(read.errors())
+
+
 def people(session: Session) -> list[tuple[str, str, str]]:
     return [
         (one.address, one.name, one.status)
@@ -53,7 +61,7 @@ def people(session: Session) -> list[tuple[str, str, str]]:
 
 def test_imported_people_are_active_with_a_consent_record(session: Session) -> None:
     report = load(session, "email,name\nAnn@Example.com,Ann  Smith\nbob@example.com,\n")
-    assert (report.rows, report.added, report.rejected) == (2, 2, ())
+    assert (report.rows, report.added, report.rejected) == (2, 2, 0)
     assert people(session) == [
         ("Ann@Example.com", "Ann Smith", "active"),
         ("bob@example.com", "", "active"),
@@ -122,7 +130,7 @@ def test_a_list_that_is_bad_as_a_whole_is_refused_and_writes_nothing(
 def test_a_list_over_the_limit_is_refused(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spreadsheet, "MAX_FILE_BYTES", 20)
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 20)
     with pytest.raises(ImportRefusedError, match="more than 20"):
         load(session, "email\nann@example.com\n")
 
@@ -157,9 +165,9 @@ def test_a_list_without_stated_consent_is_refused(
 )
 def test_one_bad_row_is_rejected_and_the_others_go_in(session: Session, row: str) -> None:
     report = load(session, f"email,name\nfirst@example.com,1\n{row}\nlast@example.com,2\n")
-    assert (report.added, len(report.rejected)) == (2, 1)
-    assert report.rejected[0].line == 3
-    assert report.rejected[0].reason
+    assert (report.added, report.rejected) == (2, 1)
+    assert report.examples[0].line == 3
+    assert report.examples[0].reason
     assert [address for address, *_ in people(session)] == ["first@example.com", "last@example.com"]
 
 
@@ -179,7 +187,7 @@ def test_who_left_and_who_is_suppressed_stays_so(session: Session) -> None:
     )
     assert (report.rows, report.added, report.already) == (6, 1, 2)
     assert (report.kept_unsubscribed, report.kept_suppressed) == (1, 1)
-    assert [entry.email for entry in report.rejected] == ["nonsense"]
+    assert [entry.email for entry in report.examples] == ["nonsense"]
     assert people(session)[0] == ("left@example.com", "", "unsubscribed")
     assert "gone@example.com" not in [address for address, *_ in people(session)]
 
@@ -223,15 +231,33 @@ def test_an_import_writes_in_chunks_not_row_by_row(database: Engine) -> None:
 
 def test_rejected_rows_can_be_mended_and_imported_again(session: Session) -> None:
     data = 'email,name\nann@example,=Ann\nbob@@example.com,"Bob, the ""B"""\n+eve,\'-x\n'
-    report = load(session, data)
-    errors = transfer.write_rejected(report)
-    again = load(session, errors)
-    assert [(r.email, r.name, r.reason) for r in again.rejected] == [
-        (r.email, r.name, r.reason) for r in report.rejected
+    report, errors = with_errors(session, data)
+    again, errors_again = with_errors(session, errors)
+    assert [(r.email, r.name, r.reason) for r in again.examples] == [
+        (r.email, r.name, r.reason) for r in report.examples
     ]
+    assert errors_again.splitlines()[0] == errors.splitlines()[0] == "email,name,line,reason"
     mended = errors.replace("ann@example,", "ann@example.com,").replace("@@", "@")
     assert load(session, mended).added == 2
     assert [name for _, name, _ in people(session)] == ["=Ann", 'Bob, the "B"']
+
+
+def test_a_rejected_row_loses_none_of_its_cells(session: Session) -> None:
+    data = (
+        "reason,Email Address,tags,notes\n"
+        'vip,nobody,"a, b",kept\n'
+        "x,ann@example.com,a,b,too many\n"
+        'y,"open"quote,a,b\n'
+    )
+    _, errors = with_errors(session, data)
+    assert list(csv.reader(io.StringIO(errors))) == [
+        ["Email Address", "tags", "notes", "line", "reason"],
+        ["nobody", "a, b", "kept", "2", NO_SIGN],
+        ["x,ann@example.com,a,b,too many", "", "", "3",
+         "more fields than columns: a field with a comma in it needs quotes"],
+        ['y,"open"quote,a,b', "", "", "4", "the line cannot be read: ',' expected after '\"'"],
+    ]  # fmt: skip
+    assert load(session, errors).rejected == 3
 
 
 def test_an_export_says_on_what_ground_each_person_is_on_the_list(session: Session) -> None:
@@ -243,7 +269,7 @@ def test_an_export_says_on_what_ground_each_person_is_on_the_list(session: Sessi
     consent.confirm(session, id_, issued_at=NOW, source="page", network="", now=NOW)
     consent.unsubscribe(session, id_, source="page", network="", now=NOW)
     suppression.suppress(session, bob.key, SuppressionReason.COMPLAINT, detail="", now=NOW)
-    rows = list(csv.DictReader(io.StringIO("".join(transfer.export_csv(session)))))
+    rows = list(csv.DictReader(io.StringIO("".join(exports.export_lines(session)))))
     assert [row["email"] for row in rows] == ["ann@example.com", "bob@example.com"]
     assert rows[0]["name"] == "'=cmd|x"
     assert (rows[0]["consent"], rows[0]["consent_given_on"]) == ("imported", "2026-11-20")
@@ -258,7 +284,7 @@ def test_the_erased_are_not_exported(session: Session) -> None:
     assert found is not None
     found.status = "erased"
     session.add(found)
-    assert len(list(transfer.export_csv(session))) == 1
+    assert len(list(exports.export_lines(session))) == 1
 
 
 def test_an_export_imported_elsewhere_brings_back_nobody_who_left(session: Session) -> None:
@@ -293,7 +319,7 @@ def test_a_name_survives_export_and_import(database: Engine, text: str) -> None:
             source="desk",
             now=NOW,
         )
-        exported = "".join(transfer.export_csv(session))
+        exported = "".join(exports.export_lines(session))
         session.rollback()
         load(session, exported)
         assert people(session) == [("=ann@example.com", name, "active")]
