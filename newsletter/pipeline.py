@@ -24,6 +24,7 @@ from newsletter.editorial import (
     library,
     planning,
     slots,
+    topics,
 )
 from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.issues import IssueDetails
@@ -107,6 +108,10 @@ def edit(app: App, ref: str, changes: Changes) -> IssueDetails:
     with app.session() as session:
         issue = issues.find(session, ref)
         planning.apply(session, issue.id, changes)
+        if changes.audience is not None and changes.audience != issue.audience:
+            because = f"its audience is now {changes.audience}"
+            if approvals.void(session, issue.id, reason=because, now=app.clock()):
+                planning.back_to_planned(session, issue.id)
         _choose_again(app, session, issue)
         renders.keep(app, session, issue.id, because="edited")
         return issues.details(session, issue.id)
@@ -170,7 +175,7 @@ def rehearse_freeze(app: App, ref: str) -> proof.Proof:
             _refuse_unapproved(app, session, issue)
             renders.refuse_what_is_no_message(app, session, issue)
             planning.start_sending(session, issue.id)
-            freezing.freeze(session, issue_id=issue.id, now=app.clock())
+            _freeze_audience(app, session, issue)
         account = proof.prove(session, issue.id)
         session.rollback()
         return account
@@ -288,12 +293,18 @@ def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
     now = app.clock()
     planning.start_sending(session, issue.id)
     slots.take(session, issue, now=now)
-    freezing.freeze(session, issue_id=issue.id, now=now)
+    _freeze_audience(app, session, issue)
     stored = issues.rendered(session, issue.id)
     links.store_links(
         session, issue.id, [(link["n"], link["url"], link["label"]) for link in stored.links]
     )
     _write_links(app, issue.id, stored)
+
+
+def _freeze_audience(app: App, session: Session, issue: IssueDetails) -> None:
+    topics.write(session, issue.id)  # whose chosen topics it is about
+    language = app.settings.language
+    freezing.freeze(session, issue_id=issue.id, now=app.clock(), language=language)
 
 
 def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:

@@ -154,6 +154,9 @@ def edit(
     include: Annotated[Slugs, typer.Option(help="A comparison that must be in.")] = None,
     exclude: Annotated[Slugs, typer.Option(help="A comparison that must stay out.")] = None,
     order: Annotated[str, typer.Option(help="Comparisons, lead first: slug,slug.")] = "",
+    audience: Annotated[
+        str | None, typer.Option(help="Who gets it: all, or segment:NAME of a saved segment.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an issue and render it again; a standing approval becomes void."""
@@ -167,6 +170,7 @@ def edit(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         order=tuple(slug.strip() for slug in order.split(",") if slug.strip()),
+        audience=audience,
     )
     if changes == Changes():
         raise typer.BadParameter("nothing to change: give --subject, --include, ...")

@@ -53,6 +53,7 @@ def print_issue(issue: IssueDetails, going: Going | None = None) -> None:
             ("subject", issue.subject),
             ("preheader", issue.preheader),
             ("intro" if issue.has_slot else "says", issue.intro),
+            ("audience", "" if issue.audience == "all" else issue.audience),
             ("approval", _approval(issue)),
             ("findings", findings_count(issue)),
             ("sha256", issue.sha256),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import CursorResult, Executable, Row
+from sqlalchemy import CursorResult, Executable, Result, Row
 from sqlmodel import Session
 
 from newsletter.delivery import statements as sql
@@ -157,8 +157,8 @@ def _opened(
     session.flush()  # what the caller knows of readers counts
     fresh, unanswered = [], []
     attempts, excluded, readers = {}, {}, {}
-    rows = session.execute(sql.OPEN_DELIVERIES, {"batch_id": batch.id, "now": now})
-    for id_, state, tried, address, name, against in rows:
+    rows = _due(session, issue_id, batch, now)
+    for id_, state, tried, address, name, is_tracked, against in rows:
         if state == DeliveryState.ATTEMPTING:
             unanswered.append(id_)
         elif against:
@@ -169,7 +169,7 @@ def _opened(
         if tried:
             attempts[id_] = tried
         if address:
-            readers[id_] = audience.reader(id_, address, name)
+            readers[id_] = audience.reader(id_, address, name, is_tracked=bool(is_tracked))
     _exclude(session, issue_id, excluded, now)
     session.execute(sql.ATTEMPT, {"batch_id": batch.id, "now": now})
     return Claim(
@@ -187,6 +187,17 @@ def _opened(
         is_fresh=batch.state == BatchState.PLANNED,
         left_by=batch.owner,
     )
+
+
+def _due(
+    session: Session, issue_id: int, batch: Row[Any], now: datetime
+) -> Result[*tuple[Any, ...]]:
+    """The deliveries of a batch to see to, each with what stands against it now."""
+    row = {"batch_id": batch.id, "now": now}
+    if batch.corrects:
+        return session.execute(sql.OPEN_CORRECTIONS, row)
+    served = {"issue_id": issue_id, **audience.language_values(batch.language)}
+    return session.execute(sql.OPEN_DELIVERIES, row | served)
 
 
 def _exclude(session: Session, issue_id: int, excluded: Mapping[int, str], now: datetime) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import TextClause, bindparam, insert, text
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.store.models import Request
+from subscribers import audience
 from subscribers.audience import (
     CANDIDATES_SQL,
     COUNT_CANDIDATES_SQL,
@@ -33,9 +34,19 @@ MARK_FROZEN = _timed(
 
 # One row by primary key.
 ISSUE = text(
-    "SELECT week, state, candidates, corrects_id, frozen_at IS NOT NULL AS frozen FROM issue"
-    " WHERE id = :issue_id"
+    "SELECT week, state, candidates, corrects_id, audience, frozen_at IS NOT NULL AS frozen"
+    " FROM issue WHERE id = :issue_id"
 )
+
+# One row by primary key: what readers who chose a language must have chosen.
+RECORD_LANGUAGE = text("UPDATE issue SET language = :language WHERE id = :issue_id")
+
+# By primary key: a few rows an issue.
+TOPICS_SQL = "SELECT topic FROM issue_topic WHERE issue_id = :issue_id"
+HAS_TOPICS = text(f"SELECT EXISTS ({TOPICS_SQL})")
+# Those who chose a topic of the issue by the index on the topic, once, as a set; then one walk over
+# all who chose any.
+NONE_OF_THEIRS = audience.none_of_theirs(TOPICS_SQL)
 
 # One row by primary key: what every proof of this issue has to add up to.
 RECORD_CANDIDATES = text("UPDATE issue SET candidates = :candidates WHERE id = :issue_id")
@@ -96,7 +107,9 @@ class Freezing:
         )
 
 
-FREEZE_EVERYBODY = Freezing.of(CANDIDATES_SQL, COUNT_CANDIDATES_SQL)
+FREEZE_EVERYBODY = Freezing.of(audience.candidates_sql(some_left_out=False), COUNT_CANDIDATES_SQL)
+# With one look-up more a reader, by primary key, in a table of those the issue leaves out.
+FREEZE_BUT_LEFT_OUT = Freezing.of(audience.candidates_sql(some_left_out=True), COUNT_CANDIDATES_SQL)
 FREEZE_CORRECTED = Freezing.of(
     _CORRECTED_SQL,
     f"SELECT count(*) FROM ({_CORRECTED_SQL}) AS candidate",  # noqa: S608
@@ -126,7 +139,8 @@ COUNT_FROZEN = text(
 # cancelled issue: those a sender had in hand, whose deliveries are still to be accounted for.
 OPEN_BATCHES = _timed(
     """
-    SELECT batch.id, batch.number, batch.state, batch.owner, batch.epoch, batch.lease_until
+    SELECT batch.id, batch.number, batch.state, batch.owner, batch.epoch, batch.lease_until,
+        issue.language, issue.corrects_id IS NOT NULL AS corrects
     FROM batch JOIN issue ON issue.id = batch.issue_id
     WHERE batch.issue_id = :issue_id AND batch.state <> 'done'
         AND (issue.state = 'sending' OR (issue.state = 'cancelled' AND batch.state = 'claimed'))
@@ -156,19 +170,26 @@ TAKE_BATCH = _timed(
     "lease_until",
 )
 
+
+def _open_deliveries(reason: str) -> TextClause:
+    return _timed(
+        f"""
+        SELECT delivery.subscriber_id, delivery.state, delivery.attempts, s.address, s.name,
+            s.is_tracked, {reason} AS against
+        FROM delivery LEFT JOIN subscriber s ON s.id = delivery.subscriber_id {SUPPRESSION_SQL}
+        WHERE delivery.batch_id = :batch_id AND (delivery.state = 'attempting' OR (
+            delivery.state = 'planned' AND (delivery.due_at IS NULL OR delivery.due_at <= :now)))
+        ORDER BY delivery.subscriber_id
+        """,  # noqa: S608  (constants of the audience's, no input)
+        "now",
+    )
+
+
 # By batch_id: the rows of one batch that are due, or were attempted; each with its reader by
-# primary key, and with what stands against writing to them now.
-OPEN_DELIVERIES = _timed(
-    f"""
-    SELECT delivery.subscriber_id, delivery.state, delivery.attempts, s.address, s.name,
-        {REASON_SQL} AS against
-    FROM delivery LEFT JOIN subscriber s ON s.id = delivery.subscriber_id {SUPPRESSION_SQL}
-    WHERE delivery.batch_id = :batch_id AND (delivery.state = 'attempting' OR (
-        delivery.state = 'planned' AND (delivery.due_at IS NULL OR delivery.due_at <= :now)))
-    ORDER BY delivery.subscriber_id
-    """,  # noqa: S608  (constants of the audience's, no input)
-    "now",
-)
+# primary key, and with what stands against writing to them now. What they chose since the freeze
+# counts, but for a correction: that goes to who got the error, whatever they chose.
+OPEN_DELIVERIES = _open_deliveries(audience.reason_for(TOPICS_SQL))
+OPEN_CORRECTIONS = _open_deliveries(REASON_SQL)
 
 # One row by primary key, in executemany.
 EXCLUDE = _timed(

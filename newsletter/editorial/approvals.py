@@ -11,13 +11,24 @@ from newsletter.editorial.issues import IssueDetails
 from newsletter.errors import ApprovalError
 from newsletter.store import models
 from newsletter.store.states import IssueState
+from subscribers import segments
 
+SEGMENT = "segment:"  # before the name of a segment
 EVERYONE = "all"  # the audience rule: everyone ever confirmed and not erased
 
 
-def audience_of(issue: IssueDetails) -> str:
-    """The audience rule: everyone, or, of a correction, those who may have got what it corrects."""
-    return EVERYONE if issue.corrects_id is None else f"readers of issue {issue.corrects_id}"
+def audience_of(session: Session, issue: IssueDetails) -> str:
+    """The audience rule: everyone; of a correction, those who may have got what it corrects.
+
+    Of an issue for a segment its name and the rule it has now, so that an approval is void once
+    the segment means other people. Raises SegmentError where the segment is no more.
+    """
+    if issue.corrects_id is not None:
+        return f"readers of issue {issue.corrects_id}"
+    if not issue.audience.startswith(SEGMENT):
+        return EVERYONE
+    segment = segments.find(session, issue.audience.removeprefix(SEGMENT))
+    return f"{issue.audience}: {segment.rule}"
 
 
 def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: datetime) -> None:
@@ -53,7 +64,7 @@ def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: 
         models.Approval(
             issue_id=issue_id,
             sha256=issue.sha256,
-            audience=audience_of(issue),
+            audience=audience_of(session, issue),
             by=by.strip(),
             at=now,
         )
@@ -82,8 +93,8 @@ def why_void(session: Session, issue_id: int, sha256: str) -> str:
         return f"the approval by {approval.by} is void: {approval.void_reason}"
     if approval.sha256 != sha256:
         return "it renders differently from what was approved (a template or a setting changed)"
-    if approval.audience != audience_of(issue):
-        return f"it was approved for the audience {approval.audience!r}"
+    if approval.audience != audience_of(session, issue):
+        return f"it was approved for the audience {approval.audience!r}, which has changed"
     drafts = issues.unfinished_items(session, issue_id)
     if drafts:
         return f"an editor took back to draft: {', '.join(drafts)}"

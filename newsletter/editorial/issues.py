@@ -59,6 +59,7 @@ class IssueDetails:
     samples: bool
     own_templates: tuple[str, ...]  # of those it was rendered with, the publication's
     corrects_id: int | None = None  # of a correction: the issue it corrects
+    audience: str = "all"  # or `segment:` and its name
 
     @property
     def ref(self) -> str:
@@ -291,6 +292,7 @@ def _details(session: Session, issue: models.Issue) -> IssueDetails:
         samples=issue.samples,
         own_templates=_own_templates(stored),
         corrects_id=issue.corrects_id,
+        audience=issue.audience,
     )
 
 

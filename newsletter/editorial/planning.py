@@ -20,6 +20,7 @@ from newsletter.rendering.rendered import RenderedIssue
 from newsletter.store import models
 from newsletter.store.states import ISSUE_MOVES, ComparisonState, IssueState, move
 from newsletter.weeks import IssueWeek
+from subscribers import segments
 
 _WORDS = ("subject", "preheader", "intro")
 
@@ -34,6 +35,7 @@ class Changes:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
+    audience: str | None = None  # `all`, or `segment:` and its name
 
 
 def choose_for(
@@ -117,6 +119,8 @@ def apply(session: Session, issue_id: int, changes: Changes) -> None:
         said = getattr(changes, field)
         if said is not None:
             setattr(issue, field, words.kept(field, said))
+    if changes.audience is not None:
+        issue.audience = _audience(session, changes.audience)
     include = _without(issue.wanted.get("include", ()), changes.exclude) | set(changes.include)
     exclude = _without(issue.wanted.get("exclude", ()), changes.include) | set(changes.exclude)
     issue.wanted = {
@@ -124,6 +128,19 @@ def apply(session: Session, issue_id: int, changes: Changes) -> None:
         "exclude": sorted(exclude),
         "order": list(changes.order or issue.wanted.get("order", ())),
     }
+
+
+def _audience(session: Session, said: str) -> str:
+    """An audience there is. Raises SegmentError, RefusedError for what is neither."""
+    if said == "all":
+        return said
+    segment, colon, name = said.partition(":")
+    if not colon or segment != "segment":
+        raise RefusedError(
+            f"{said} is no audience",
+            hint="say all, or segment:NAME (see `newsletter segments list`)",
+        )
+    return f"segment:{segments.find(session, name).name}"
 
 
 def choose_again(session: Session, issue_id: int, choices: Sequence[Choice]) -> None:

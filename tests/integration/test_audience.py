@@ -170,5 +170,8 @@ def test_a_page_can_be_narrowed(session: Session) -> None:
 
     assert ids(search=" SMITH ") == [ann]
     assert ids(search="b_100%") == [bob]  # not wildcards
+    assert ids(search="B_100%@EX") == [bob]
+    assert ids(search="@example.com", status=SubscriberStatus.PAUSED) == [bob]
+    assert ids(search="%@") == [bob]
     assert ids(status=SubscriberStatus.PAUSED) == [bob]
     assert ids(search="ann", status=SubscriberStatus.PAUSED) == []

@@ -1,0 +1,93 @@
+"""What readers' behaviour tells: signs of life, issues without one, soft bounces in a row.
+
+Written by whoever hears of it; segments and the sunset rule read it and look no further up. Nothing
+here commits. A reader nobody has heard of has no row, and counts as one with zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import TextClause, bindparam, text
+from sqlmodel import Session
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+_EMPTY_ROW = "INSERT INTO engagement (subscriber_id, issues_without, soft_bounces)"
+
+# One row by primary key, in executemany. Through `subscriber`, so that an id without a row there
+# (an old token of somebody erased and gone) is no error. Facts may arrive late: the newest stands.
+_ALIVE = text(
+    "INSERT INTO engagement (subscriber_id, last_human_at, issues_without, soft_bounces)"
+    " SELECT id, :at, 0, 0 FROM subscriber WHERE id = :subscriber_id"
+    " ON CONFLICT (subscriber_id) DO UPDATE SET issues_without = 0, last_human_at = CASE"
+    " WHEN engagement.last_human_at > excluded.last_human_at THEN engagement.last_human_at"
+    " ELSE excluded.last_human_at END"
+).bindparams(bindparam("at", type_=UTCDateTime()))
+
+# One row by primary key. An issue counts once, however often its mail is deferred, and a notice of
+# an older one that comes late counts no more.
+_SOFT_BOUNCED = text(
+    "INSERT INTO engagement (subscriber_id, issues_without, soft_bounces, soft_bounced_issue)"
+    " SELECT id, 0, 1, :issue_id FROM subscriber WHERE id = :subscriber_id"
+    " ON CONFLICT (subscriber_id) DO UPDATE SET soft_bounces = engagement.soft_bounces + 1,"
+    " soft_bounced_issue = excluded.soft_bounced_issue"
+    " WHERE engagement.soft_bounced_issue IS NULL"
+    " OR engagement.soft_bounced_issue < excluded.soft_bounced_issue"
+)
+_SOFT_BOUNCES = text("SELECT soft_bounces FROM engagement WHERE subscriber_id = :subscriber_id")
+
+# One row by primary key, in executemany; most readers never bounced and nothing is written.
+_DELIVERED = text(
+    "UPDATE engagement SET soft_bounces = 0 WHERE subscriber_id = :subscriber_id"
+    " AND soft_bounces > 0"
+)
+
+
+def sign_of_life(session: Session, subscriber_id: int, at: datetime) -> None:
+    """A person did something with their mail or their account at `at`: they are not silent."""
+    signs_of_life(session, {subscriber_id: at})
+
+
+def signs_of_life(session: Session, seen: Mapping[int, datetime]) -> None:
+    """The same for many: subscriber id to the instant. Unknown ids change nothing."""
+    rows = [{"subscriber_id": id_, "at": at} for id_, at in seen.items()]
+    if rows:
+        session.flush()
+        session.connection().execute(_ALIVE, rows)
+
+
+def issue_sent(readers: str) -> TextClause:
+    """The statement that counts one more issue without a sign of life; run it once an issue.
+
+    readers: a query (a constant of the caller's, never input) of the `subscriber_id` of everybody
+    whom the issue reached; its parameters are the statement's, beside `since`: who has been heard
+    of since then is not silent. Who is not tracked can give no sign, so their silence says nothing.
+    """
+    return text(
+        f"{_EMPTY_ROW} SELECT reached.subscriber_id, 1, 0 FROM ({readers}) AS reached"  # noqa: S608
+        " JOIN subscriber s ON s.id = reached.subscriber_id AND s.is_tracked"
+        " WHERE true ON CONFLICT (subscriber_id) DO UPDATE"
+        " SET issues_without = engagement.issues_without + 1"
+        " WHERE engagement.last_human_at IS NULL OR engagement.last_human_at < :since"
+    ).bindparams(bindparam("since", type_=UTCDateTime()))
+
+
+def soft_bounced(session: Session, subscriber_id: int, issue_id: int) -> int:
+    """An issue could not be delivered for a passing reason; how many issues in a row by now.
+
+    Idempotent for one issue. 0 for somebody unknown.
+    """
+    session.flush()
+    row = {"subscriber_id": subscriber_id, "issue_id": issue_id}
+    session.connection().execute(_SOFT_BOUNCED, row)
+    found = session.connection().execute(_SOFT_BOUNCES, {"subscriber_id": subscriber_id}).scalar()
+    return int(found or 0)
+
+
+def delivered(session: Session, subscriber_ids: Sequence[int]) -> None:
+    """Their mailboxes took a mail: a row of soft bounces ends."""
+    rows = [{"subscriber_id": id_} for id_ in subscriber_ids]
+    if rows:
+        session.flush()
+        session.connection().execute(_DELIVERED, rows)
