@@ -26,6 +26,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from newsletter.doors import Networks, Origins, PuzzleTries, SignUps, SignUpsOrNone
 from newsletter.errors import SettingsError
 from newsletter.rates import Connections, Count, Day, DomainRates, Errors, PerSecond, WarmUp
 from newsletter.theme import Palette, Theme
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     list_id: str = ""
     reply_to: str = ""
     unsubscribe_mailto: str = ""
+    bounces_to: str = ""
     editors: Annotated[tuple[str, ...], NoDecode] = ()
     timezone: ZoneInfo = ZoneInfo("UTC")
     send_at: Annotated[SendAt, NoDecode] = SendAt(1, time(9, 0))
@@ -102,7 +104,14 @@ class Settings(BaseSettings):
     warm_up_from: Day = None
     warm_up: Annotated[WarmUp, NoDecode] = Field(default=(), validate_default=True)
     stop_after_errors: Errors = 100
+    sunset_after_issues: int = Field(default=0, ge=0, le=520)  # 0: the rule is off
     seeds: Annotated[tuple[str, ...], NoDecode] = ()
+    trusted_proxies: Annotated[Networks, NoDecode] = ()
+    form_origins: Annotated[Origins, NoDecode] = ()
+    sign_ups_per_ip: SignUps = 5
+    sign_ups_per_hour: SignUps = 500
+    proof_of_work: PuzzleTries = 0
+    sign_ups_unsolved_per_hour: SignUpsOrNone = 20
     now: datetime | None = None
 
     @classmethod
@@ -159,11 +168,19 @@ class Settings(BaseSettings):
         day = WEEKDAYS.index(match[1].lower())
         return SendAt(day, time(int(match[2]), int(match[3])))
 
-    @field_validator("from_", "reply_to", "unsubscribe_mailto")
+    @field_validator("from_", "reply_to", "unsubscribe_mailto", "bounces_to")
     @classmethod
     def _one_mailbox(cls, value: str) -> str:
         if value and not mailbox(value).addr_spec.isascii():
             raise ValueError("has letters no mail header takes; write its domain as xn--...")
+        return value
+
+    @field_validator("bounces_to")
+    @classmethod
+    def _room_for_a_token(cls, value: str) -> str:
+        # 64 octets before the @ (RFC 5321), of which `+` and a token take 49.
+        if value and len(mailbox(value).username) > 15:
+            raise ValueError("has more than 15 characters before the @; write bounces@example.com")
         return value
 
     @field_validator("editors", "seeds")

@@ -10,8 +10,21 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from newsletter.app import App
-from newsletter.web import audience, faults, health, preferences, public, studio, tracking
-from newsletter.web.guard import Guard
+from newsletter.web import (
+    addresses,
+    audience,
+    embed,
+    faults,
+    health,
+    leaving,
+    own_data,
+    preferences,
+    public,
+    sign_up_api,
+    studio,
+    tracking,
+)
+from newsletter.web.guard import PAGE_POLICY, Guard
 from newsletter.web.pages import Site, build_pages
 
 
@@ -34,9 +47,11 @@ def create_app(app: App, *, lifespan_scheduler: Scheduler | None = None) -> Fast
         lifespan=_lifespan(lifespan_scheduler),
     )
     api.state.site = Site(app, build_pages(app))
-    api.add_middleware(Guard, broken=faults.broken)
+    proving = embed.PROVING if app.settings.proof_of_work else ""
+    api.add_middleware(Guard, broken=faults.broken, page_policy=PAGE_POLICY + proving)
     faults.install(api)
-    for room in (public, audience, preferences, tracking, studio, health):
+    own_pages = (preferences, addresses, own_data, leaving)
+    for room in (public, audience, sign_up_api, embed, *own_pages, tracking, studio, health):
         api.include_router(room.router)
     return api
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -19,7 +19,6 @@ PAGE_POLICY = (
     "base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": PAGE_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -32,17 +31,26 @@ _log = structlog.get_logger(__name__)
 
 
 class Guard:
-    """The outermost layer of ours; `broken` makes the page shown for a fault of our own."""
+    """The outermost layer of ours; `broken` makes the page shown for a fault of our own.
 
-    def __init__(self, app: ASGIApp, broken: Callable[[Request], Response]) -> None:
+    page_policy: what an answer's page may load and run, where the answer does not say itself.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        broken: Callable[[Request], Response],
+        page_policy: str = PAGE_POLICY,
+    ) -> None:
         self._app = app
         self._broken = broken
+        self._headers = {**HEADERS, "Content-Security-Policy": page_policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send, is_head=scope["method"] == "HEAD")
+        answer = _Answer(send, self._headers, is_head=scope["method"] == "HEAD")
         try:
             await self._app(scope, _bounded(receive, Headers(scope=scope)), answer.send)
         except Exception as error:
@@ -55,8 +63,9 @@ class Guard:
 class _Answer:
     """Adds the headers an answer lacks, and leaves out the body of an answer to HEAD."""
 
-    def __init__(self, send: Send, *, is_head: bool) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str], *, is_head: bool) -> None:
         self._send = send
+        self._headers = headers
         self._is_head = is_head
         self.started = False
 
@@ -64,7 +73,7 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.started = True
             headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
+            for name, value in self._headers.items():
                 headers.setdefault(name, value)
         elif self._is_head:
             message = {**message, "body": b""}
