@@ -8,19 +8,18 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from newsletter import endings, mailings
+from newsletter import endings
 from newsletter.app import App
-from newsletter.delivery import bounces, evidence, ledger, pace, resend
+from newsletter.delivery import evidence, ledger, pace, resend
 from newsletter.delivery.pace import Pace
 from newsletter.editorial import approvals, issues, planning
 from newsletter.editorial.issues import IssueDetails
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.providers.base import Evidence
 from newsletter.store.models import Delivery
-from newsletter.store.states import DeliveryState, IssueState
+from newsletter.store.states import IssueState
 from subscribers import consent
 from subscribers.address import EmailAddress
-from subscribers.audience import Reader
 
 RESENDABLE = (IssueState.SENDING, IssueState.PAUSED, IssueState.DONE)
 
@@ -125,38 +124,6 @@ def settle_by_evidence(app: App, ref: str, *, dry_run: bool = False) -> SettledB
         if dry_run:
             session.rollback()
         return SettledByEvidence(submitted, dict(kinds), held_still)
-
-
-def take_bounce(app: App, message_id: str, reason: str) -> bool:
-    """A bounce named one of our Message-IDs: whether it settled an uncertain delivery.
-
-    reason: its code and words. False for an id that is none of ours, or of nobody uncertain.
-    """
-    with app.session() as session:
-        issue = _issue_of(session, message_id)
-        if issue is None:
-            return False
-        envelope_for = mailings.envelope_maker(app, issue)
-
-        def message_id_of(subscriber_id: int) -> str:
-            return envelope_for(Reader(subscriber_id, "reader@example.com", "")).message_id
-
-        subscriber_id = evidence.reader_of(session, issue.id, message_id, message_id_of)
-        if subscriber_id is None:
-            return False
-        now = app.clock()
-        is_news = evidence.bounced(session, issue.id, subscriber_id, reason, now)
-        if is_news:
-            bounce = ledger.Answer(subscriber_id, DeliveryState.BOUNCED, reason.strip())
-            bounces.suppress_the_hard(session, [bounce], now)
-        endings.end_where_complete(session, issue.id, now=now)
-        return is_news
-
-
-def _issue_of(session: Session, message_id: str) -> IssueDetails | None:
-    """A Message-ID begins with its issue's slug."""
-    slug = message_id.strip().strip("<>").partition(".")[0]
-    return next((one for one in issues.all_issues(session) if one.slug == slug), None)
 
 
 def resend_to(

@@ -16,7 +16,7 @@ from time import monotonic, sleep
 from sqlalchemy import Engine
 
 from newsletter.delivery import journal, ledger
-from newsletter.delivery.backoff import due_after
+from newsletter.delivery.backoff import GIVEN_UP, due_after
 from newsletter.delivery.journal import Journal
 from newsletter.delivery.ledger import Answer, Claim
 from newsletter.delivery.owner import Owner
@@ -305,7 +305,7 @@ class Account:
         due_at = due_after(attempts, self._sending.clock())
         if due_at is not None:
             return answer._replace(due_at=due_at)
-        reason = f"given up after {attempts} attempts: {answer.reason}"
+        reason = f"{GIVEN_UP} {attempts} attempts: {answer.reason}"
         return answer._replace(state=DeliveryState.FAILED, reason=reason)
 
     def _answer_all(

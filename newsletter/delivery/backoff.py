@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 STEPS: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 30, 60, 120, 240))
+GIVEN_UP: Final = "given up after"  # how the reason of a delivery that was begins
 MAX_ATTEMPTS: Final = 16  # with these steps, after about two days
 
 

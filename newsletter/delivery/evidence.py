@@ -2,15 +2,15 @@
 
 Whatever loads a mail's image, follows its link or leaves through it has the mail, machines
 included: so it was taken. An event that brings a request's id back proves every message of that
-request; a bounce that names its Message-ID proves that nobody got it. Functions work in the
-caller's transaction, touch nothing but uncertain deliveries, and change nothing the second time.
+request. (A bounce proves that nobody got it: `delivery.bounces`.) Functions work in the caller's
+transaction, touch nothing but uncertain deliveries, and change nothing the second time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from sqlalchemy import CursorResult, Executable, bindparam, text
 from sqlmodel import Session
@@ -19,6 +19,8 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from newsletter.delivery.proof import RESEND
 from newsletter.store.models import Request
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState, move
+
+MAX_MADE_AGAIN: Final = 1_000_000  # Message-IDs, for one that a mail names: some seconds
 
 # The uncertain rows of the issue's part of delivery's primary key, few, each with its reader's
 # first event of this issue by event's index on subscriber_id. What an operator did is no evidence.
@@ -36,10 +38,10 @@ _EVENTS = text(
 )
 
 # The same part of the primary key.
-_UNCERTAIN = text(
+_SENT = text(
     """
-    SELECT subscriber_id FROM delivery WHERE issue_id = :issue_id AND state = 'uncertain'
-    ORDER BY subscriber_id
+    SELECT subscriber_id FROM delivery WHERE issue_id = :issue_id AND state <> 'excluded'
+    LIMIT :most
     """
 )
 
@@ -79,30 +81,26 @@ def request_known(session: Session, request_id: str, now: datetime) -> int:
     return _settle(session, request.issue_id, DeliveryState.SUBMITTED, reasons, now)
 
 
-def bounced(
-    session: Session, issue_id: int, subscriber_id: int, reason: str, now: datetime
-) -> bool:
-    """A bounce of this very message: an uncertain delivery becomes bounced; whether it did.
-
-    reason: the bounce's code and words, such as `5.1.1 no such user`; kept with the delivery.
-    """
-    kept = {subscriber_id: reason.strip() or "a bounce without a reason"}
-    return _settle(session, issue_id, DeliveryState.BOUNCED, kept, now) == 1
-
-
 def reader_of(
-    session: Session, issue_id: int, message_id: str, message_id_of: Callable[[int], str]
+    session: Session,
+    issue_id: int,
+    message_id: str,
+    message_id_of: Callable[[int], str],
+    *,
+    likely: Collection[int] = (),
 ) -> int | None:
-    """Whose uncertain delivery has this Message-ID (angle brackets or not); None for nobody's.
+    """Whose delivery of the issue has this Message-ID (angle brackets or not); None for nobody's.
 
     message_id_of: makes the issue's Message-ID of a subscriber id. Ids are keyed hashes that lead
-    nowhere by themselves, so each uncertain one is made again: microseconds each.
+    nowhere by themselves, so each is made again, microseconds each: those of `likely` subscribers
+    first, then the issue's, MAX_MADE_AGAIN of them at most.
     """
     wanted = message_id.strip().strip("<>")
-    for (subscriber_id,) in session.execute(_UNCERTAIN, {"issue_id": issue_id}):
+    for subscriber_id in likely:
         if message_id_of(subscriber_id) == wanted:
-            return int(subscriber_id)
-    return None
+            return subscriber_id
+    rows = session.execute(_SENT, {"issue_id": issue_id, "most": MAX_MADE_AGAIN})
+    return next((int(id_) for (id_,) in rows if message_id_of(id_) == wanted), None)
 
 
 def _settle(

@@ -212,7 +212,7 @@ def _see_through(sending: Sending, account: Account) -> None:
     answers, now = account.answers(), sending.clock()
     with session_on(sending.engine) as session:
         ledger.finish(session, account.claim, answers, now)
-        bounces.suppress_the_hard(session, answers, now)
+        bounces.hear(session, account.claim.issue_id, answers, now)
     account.book.discard()
     journal.discard_older(sending.journals, account.claim)
     if fault is not None:

@@ -35,7 +35,8 @@ class Envelope:
     """One reader's address and slot values for one mailing.
 
     key: what the ledger calls it, opaque here. message_id: without angle brackets, the same on
-    every attempt. slots: values by slot name (`rendering.slots.Slot`).
+    every attempt. slots: values by slot name (`rendering.slots.Slot`). bounce_to: the address in
+    which the message's bounces name it (the sender of SMTP's MAIL); "" for the provider's own.
     """
 
     key: int
@@ -43,6 +44,7 @@ class Envelope:
     name: str
     message_id: str
     slots: Mapping[str, str]
+    bounce_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,7 +141,9 @@ class HandOver:
                 self._ready.append(Receipt(envelope.key, Outcome.FAILED, error.what))
                 continue
             self._on_wire[envelope.key] = envelope
-            letter = Letter(envelope.key, envelope.address, envelope.message_id, message)
+            letter = Letter(
+                envelope.key, envelope.address, envelope.message_id, message, envelope.bounce_to
+            )
             wire.session.begin(letter)
             wire.alive_at = time.monotonic()
 

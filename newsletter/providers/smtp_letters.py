@@ -20,12 +20,16 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One message for one recipient; `message` is RFC 5322 with CRLF lines, not dot-stuffed."""
+    """One message for one recipient; `message` is RFC 5322 with CRLF lines, not dot-stuffed.
+
+    bounce_to: who MAIL says it is from; "" for the connection's own sender.
+    """
 
     key: int
     address: str
     message_id: str
     message: bytes
+    bounce_to: str = ""
 
 
 class Offer(dict[str, str]):
@@ -59,6 +63,8 @@ def fault_of(letter: Letter, offer: Offer) -> str:
     """Why this letter cannot go to a server with that offer; "" if it can."""
     if not is_address(letter.address):
         return "its address cannot stand in an SMTP command"
+    if letter.bounce_to and not (letter.bounce_to.isascii() and is_address(letter.bounce_to)):
+        return "the address for its bounces cannot stand in an SMTP command"
     if not letter.address.isascii() and "SMTPUTF8" not in offer:
         return "its address needs SMTPUTF8, which the server does not offer"
     message = letter.message
@@ -73,7 +79,7 @@ def fault_of(letter: Letter, offer: Offer) -> str:
 
 def mail_command(sender: str, letter: Letter, offer: Offer) -> bytes:
     """MAIL with the parameters this letter needs."""
-    command = f"MAIL FROM:<{sender}>"
+    command = f"MAIL FROM:<{letter.bounce_to or sender}>"
     if "SIZE" in offer:
         command += f" SIZE={len(letter.message)}"
     if not letter.message.isascii():

@@ -19,13 +19,12 @@ from publication import (
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from newsletter import control, mailings, pipeline
+from newsletter import control, pipeline
 from newsletter.app import App
 from newsletter.errors import NotFoundError, RefusedError, SettingsError
 from newsletter.store.models import Event
 from newsletter.store.states import IssueState
 from newsletter.tick import tick
-from subscribers.audience import Reader
 
 
 @pytest.fixture
@@ -150,19 +149,6 @@ def test_what_was_not_taken_of_a_cancelled_issue_is_never_sent(app: App) -> None
     account = pipeline.prove(app, WEEK)
     assert account.excluded == {"issue cancelled": 2}
     assert (account.holds, account.complete) == (True, True)
-
-
-def test_a_bounce_that_names_its_message_id_settles_its_reader(app: App) -> None:
-    _uncertain(app, 2)
-    with app.session(readonly=True) as session:
-        issue = pipeline.issues.find(session, WEEK)
-    envelope = mailings.envelope_maker(app, issue)(Reader(2, "reader2@example.com", "Two"))
-    assert not control.take_bounce(app, "<2026-w48.stranger@example.com>", "5.1.1 nobody")
-    assert not control.take_bounce(app, "a-letter@elsewhere.example", "5.1.1 nobody")
-    assert control.take_bounce(app, f"<{envelope.message_id}>", "5.1.1 nobody")
-    assert not control.take_bounce(app, f"<{envelope.message_id}>", "5.1.1 nobody")
-    assert [one.subscriber_id for one in control.held(app, WEEK)] == [1]
-    assert pipeline.prove(app, WEEK).states["bounced"] == 1
 
 
 def _failed(app: App, count: int) -> list[str]:

@@ -117,25 +117,33 @@ def test_a_request_that_is_not_on_record_proves_nothing(database: Engine) -> Non
     assert states(database, issue) == {1: "uncertain"}
 
 
-def test_a_bounce_that_names_its_message_leads_to_its_reader(database: Engine) -> None:
+@pytest.mark.parametrize("likely", [(), (1,), (2,)], ids=["no guess", "a wrong one", "the right"])
+def test_a_message_id_leads_to_its_reader_whatever_their_delivery_is(
+    database: Engine, likely: tuple[int, ...]
+) -> None:
     issue = held_issue(database, 3)
+    change(database, "UPDATE delivery SET state='submitted' WHERE subscriber_id=2")
     with session_on(database) as session:
         named = f"<{postroom.message_id(2)}>"
-        reader = evidence.reader_of(session, issue, named, postroom.message_id)
-        assert reader == 2
-        assert evidence.bounced(session, issue, 2, "5.1.1 no such user", NOW)
-        assert not evidence.bounced(session, issue, 2, "5.1.1 no such user", NOW)
-        assert evidence.reader_of(session, issue, named, postroom.message_id) is None
-        assert evidence.reader_of(session, issue, "<a@b>", postroom.message_id) is None
-    assert postroom.rows(database, issue)[2] == ("bounced", "5.1.1 no such user", 1)
-    assert prove(database, issue).holds
+        made = postroom.message_id
+        assert evidence.reader_of(session, issue, named, made, likely=likely) == 2
+        assert evidence.reader_of(session, issue, "<a@b>", made, likely=likely) is None
 
 
-def test_a_bounce_without_words_still_has_a_reason(database: Engine) -> None:
-    issue = held_issue(database, 1)
+def test_no_more_message_ids_are_made_again_than_the_bound(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "MAX_MADE_AGAIN", 2)
+    issue = held_issue(database, 4)
+    made: list[int] = []
+
+    def message_id(subscriber_id: int) -> str:
+        made.append(subscriber_id)
+        return f"{subscriber_id}@example.com"
+
     with session_on(database) as session:
-        assert evidence.bounced(session, issue, 1, " ", NOW)
-    assert prove(database, issue).unexplained == 0
+        assert evidence.reader_of(session, issue, "4@example.com", message_id) is None
+    assert made == [1, 2]
 
 
 def test_whoever_settles_second_changes_nothing(database: Engine) -> None:

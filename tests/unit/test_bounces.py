@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from subscribers.bounces import HARD, enhanced_code, is_hard
+from subscribers.bounces import HARD, code_in, enhanced_code, is_hard, verdict_of
+from subscribers.policy import Verdict
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,43 @@ def test_a_mailbox_that_is_not_there_is_a_hard_bounce(code: str) -> None:
 )
 def test_every_other_refusal_suppresses_nobody(reply: str) -> None:
     assert not is_hard(reply)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "verdict"),
+    [
+        ("5.1.1", "blocked as spam", Verdict.HARD),  # a code is worth more than words
+        ("5.7.0", "user unknown", Verdict.SENDER_FAULT),
+        ("5.7.26", "", Verdict.SENDER_FAULT),
+        ("5.1.8", "user unknown", Verdict.SENDER_FAULT),
+        ("5.6.3", "", Verdict.SENDER_FAULT),
+        ("5.2.2", "user unknown", Verdict.SOFT),
+        ("4.4.7", "user unknown", Verdict.SOFT),
+        ("4.0.0", "", Verdict.SOFT),
+        ("5.0.0", "User unknown in virtual alias table", Verdict.HARD),
+        ("5.0.0", "user unknown, or our policy says so", Verdict.BLOCKED),
+        ("", "mailbox of this user is full", Verdict.SOFT),
+        ("", "the mailbox is over quota, user unknown", Verdict.SOFT),
+        ("", "mailbox unavailable", Verdict.UNCLASSIFIED),
+        ("5.5.0", "", Verdict.UNCLASSIFIED),
+        ("", "", Verdict.UNCLASSIFIED),
+    ],
+)
+def test_a_code_decides_and_words_only_where_it_says_nothing(
+    code: str, words: str, verdict: Verdict
+) -> None:
+    assert verdict_of(code, words) is verdict
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("host mail.example.org [192.5.1.1] said: 550 5.1.1 <x> unknown", "5.1.1"),
+        ("no mailbox here by that name. (#5.7.1)", "5.7.1"),
+        ("550-5.1.1 The account", "5.1.1"),
+        ("from 5.1.1.7 by relay 15.1.1", ""),
+        ("Status is 5.1.1.", "5.1.1"),
+    ],
+)
+def test_a_code_is_found_among_words_and_never_in_a_hosts_address(words: str, code: str) -> None:
+    assert code_in(words) == code

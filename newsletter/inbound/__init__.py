@@ -1,0 +1,1 @@
+"""Mail about our mail: where it comes from, what it says, whose it is, what follows."""
