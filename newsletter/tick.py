@@ -11,14 +11,15 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from newsletter import mailings, notices, pipeline
+from newsletter import mailings, notices, pipeline, sunset
 from newsletter.app import App
-from newsletter.delivery import ledger, system_mail
+from newsletter.delivery import engagement, ledger, system_mail
 from newsletter.editorial import issues, planning, slots
 from newsletter.editorial.issues import IssueDetails
 from newsletter.errors import ApprovalError, NewsletterError, RefusedError, StoreError
 from newsletter.store.states import IssueState, SlotOutcome
 from newsletter.weeks import IssueWeek
+from subscribers import consent
 
 AUTOMATIC = "automatic"
 
@@ -41,13 +42,23 @@ def tick(
         _plan_ahead(app),
         _look_at_the_latest_slot(app),
         _remind_editors(app),
+        _resume_pauses(app),
         _send_what_is_due(app, should_stop),
         _account_for_the_cancelled(app),
+        _hear_readers(app),
+        sunset.apply(app),
         _drain(app),
     )
     for sentence in _each(parts):
         done.append(sentence)  # at once: what was done is known even where the next part fails
     return done
+
+
+def _hear_readers(app: App) -> Iterator[str]:
+    """What events tell of readers becomes what segments and the sunset rule know of them."""
+    yield from ()  # nothing to say
+    with app.session() as session:
+        engagement.take_in(session, now=app.clock())
 
 
 def _drain(app: App) -> Iterator[str]:
@@ -69,6 +80,14 @@ def drain_system_mail(app: App) -> system_mail.Drained:
     )
     app.throttle.spend(drained.submitted)
     return drained
+
+
+def _resume_pauses(app: App) -> Iterator[str]:
+    """Before anything is frozen: who asked for silence until today gets today's issue."""
+    with app.session() as session:
+        resumed = consent.resume_due(session, app.clock())
+    if resumed:
+        yield f"pauses that ended: {resumed}"
 
 
 def _plan_ahead(app: App) -> Iterator[str]:

@@ -12,6 +12,8 @@ import typer
 
 from newsletter import __version__
 from newsletter.cli import (
+    audit,
+    bounces,
     content,
     db,
     demo,
@@ -19,9 +21,10 @@ from newsletter.cli import (
     rehearse,
     run,
     schedule,
+    segments,
     serve,
     settings,
-    subscribers,
+    subscribers_files,
     suppressions,
     templates,
 )
@@ -41,8 +44,11 @@ program.command("demo")(demo.demo)
 program.command("test", context_settings=tests.PASS_ON)(tests.run_everything)
 program.add_typer(content.program, name="content")
 program.add_typer(issue.program, name="issue")
-program.add_typer(subscribers.program, name="subscribers")
+program.add_typer(subscribers_files.program, name="subscribers")
 program.add_typer(suppressions.program, name="suppressions")
+program.add_typer(segments.program, name="segments")
+program.add_typer(bounces.program, name="bounces")
+program.add_typer(audit.program, name="audit")
 program.add_typer(schedule.program, name="schedule")
 program.command("rehearse")(rehearse.rehearse)
 program.command("run")(run.run)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
+from textwrap import indent
 from typing import Annotated, Any
 
 import typer
@@ -29,6 +30,11 @@ def say(line: str = "") -> None:
     print(clean(line), flush=True)
 
 
+def say_aside(line: str) -> None:
+    """On stderr, beside an answer that goes into a pipe."""
+    print(clean(line), file=sys.stderr, flush=True)
+
+
 def clean(value: object) -> str:
     """Text that cannot steer a terminal: readers' names are strangers' input."""
     return "".join(character if _is_harmless(character) else REPLACED for character in str(value))
@@ -40,6 +46,16 @@ def _is_harmless(character: str) -> bool:
 
 def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=_plain), flush=True)
+
+
+def print_json_list(values: Iterable[object]) -> None:
+    """The same as `print_json` of a list, of any length, printed as it is read."""
+    opening = "["
+    for value in values:
+        text = json.dumps(value, indent=2, ensure_ascii=False, default=_plain)
+        print(opening, indent(text, "  "), sep="\n", end="")
+        opening = ","
+    print("[]" if opening == "[" else "\n]", flush=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,36 +1,53 @@
-"""`newsletter subscribers`: the list, one reader at a time or as a file."""
+"""`newsletter subscribers`: the list, one reader at a time; many at once are in its neighbours."""
 
 from __future__ import annotations
 
-import sys
+import getpass
+from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from newsletter.cli.home import open_app
+from newsletter.cli import subscribers_bulk as many
+from newsletter.cli import subscribers_show as views
+from newsletter.cli.home import By, open_app
 from newsletter.cli.screen import (
     AsJson,
-    DryRun,
-    counted,
+    on_terminal,
     print_facts,
     print_json,
+    print_json_list,
     print_table,
     say,
+    say_aside,
     stamp,
 )
-from newsletter.errors import RefusedError
+from newsletter.cli.subscribers_bulk import (
+    Search,
+    Status,
+    Tag,
+    Where,
+    Yes,
+    refuse_to_ask_in_json,
+    sure,
+    wanted,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from newsletter.app import App
-    from subscribers.models import Subscriber
+    from newsletter.desk import Wanted
 
-program = typer.Typer(help="Readers: add, look up, import, export.", no_args_is_help=True)
+program = typer.Typer(
+    help="Readers: add, look up, tag, act on many, import, export.", no_args_is_help=True
+)
+program.command("tag")(many.tag)
+program.command("tags")(many.tags)
+program.command("bulk")(many.bulk)
+program.command("undo")(many.undo)
 
-PAGE = 500
+ON_A_SCREEN = 100  # readers, where nobody says how many
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The reader's mail address.")]
 Consent = Annotated[str, typer.Option(help="What they agreed to, and how; in words.")]
@@ -43,14 +60,16 @@ def add(
     consent: Consent = "",
     given_on: GivenOn = "",
     name: Annotated[str, typer.Option(help="How the mail greets them.")] = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Add one reader whose consent you can state; who left or must not be written to stays out."""
-    from newsletter import readers
+    from newsletter import desk
     from subscribers.outcomes import Added
 
-    app = open_app()
-    added = readers.add(app, address, name, consent_text=consent, given_on=_day(app, given_on))
+    app, who = open_app(), by or getpass.getuser()
+    day = _day(app, given_on)
+    added = desk.add(app, address, name, consent_text=consent, given_on=day, by=who)
     if as_json:
         print_json({"address": address, "outcome": added})
     else:
@@ -61,37 +80,45 @@ def add(
 
 @program.command()
 def show(address: Address, as_json: AsJson = False) -> None:
-    """Show all that is held on one reader: status, consent, what was sent and why not."""
-    from newsletter import readers
+    """Show all that is held on one reader: choices, consent, what was sent and why not."""
+    from newsletter import dossier
 
-    facts = readers.show(open_app(), address)
+    facts = dossier.show(open_app(), address)
     if as_json:
         print_json(facts)
-        return
-    print_facts((name, value) for name, value in facts.items() if not isinstance(value, list))
-    for record in facts["consent"]:
-        words = f": {record['wording']}" if record["wording"] else ""
-        say(f"  {record['at']}  {record['action']} by {record['source']}{words}")
-    for delivery in facts["deliveries"]:
-        reason = f" ({delivery['reason']})" if delivery["reason"] else ""
-        say(f"  issue {delivery['issue']}: {delivery['state']}{reason}")
+    else:
+        views.print_reader(facts)
 
 
 @program.command("list")
 def list_(
-    status: Annotated[str, typer.Option(help="Only these: active, pending, ...")] = "",
-    search: Annotated[str, typer.Option(help="Part of an address or a name.")] = "",
+    status: Status = "",
+    search: Search = "",
+    tag: Tag = "",
+    where: Where = "",
+    limit: Annotated[
+        int, typer.Option(min=0, help="At most so many; on a screen 100 by default, else all.")
+    ] = 0,
+    after: Annotated[int, typer.Option(help="Readers with an id above this one.")] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """List readers, oldest first."""
-    rows = [_row(one) for one in _pages(open_app(), status, search)]
-    if as_json:
-        print_json(rows)
-        return
-    print_table(
-        ("address", "name", "status", "confirmed"),
-        ((r["address"], r["name"], r["status"], stamp(r["confirmed_at"])) for r in rows),
-    )
+    """List readers in the order of their ids, which is that of their coming."""
+    size = limit or (ON_A_SCREEN if on_terminal() and not as_json else 0)
+    _print_page(open_app(), wanted(status, search, tag, where), after, size, as_json=as_json)
+
+
+@program.command()
+def search(
+    text: Annotated[str, typer.Argument(help="Part of an address or a name.")],
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    after: Annotated[int, typer.Option(help="Readers with an id above this one.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Find readers by a part of their address or name; exit 1 where there is none."""
+    if not text.strip():
+        raise typer.BadParameter("say what to search for")
+    found = _print_page(open_app(), wanted("", text, "", ""), after, limit, as_json=as_json)
+    raise typer.Exit(0 if found else 1)
 
 
 @program.command()
@@ -107,53 +134,32 @@ def count(as_json: AsJson = False) -> None:
 
 
 @program.command()
-def unsubscribe(address: Address, as_json: AsJson = False) -> None:
-    """Take one reader off the list; only their own sign-up brings them back."""
-    from newsletter import readers
+def unsubscribe(address: Address, by: By = "", as_json: AsJson = False) -> None:
+    """Take one reader off the list; their own sign-up brings them back, or an undo."""
+    from newsletter import desk
 
-    outcome = readers.operator_unsubscribe(open_app(), address)
+    outcome = desk.unsubscribe(open_app(), address, by=by or getpass.getuser())
     if as_json:
         print_json({"address": address, "outcome": outcome})
     else:
         say(f"{address}: {'was not on the list any more' if outcome == 'already' else outcome}")
 
 
-@program.command("import")
-def import_(
-    file: Annotated[Path, typer.Argument(help="CSV with the columns email and name.")],
-    consent: Consent = "",
-    given_on: GivenOn = "",
-    errors: Annotated[
-        Path | None, typer.Option(help="Write rejected rows here, to be mended and imported.")
-    ] = None,
-    dry_run: DryRun = False,
-    as_json: AsJson = False,
-) -> None:
-    """Import a list with its stated consent; every row is accounted for."""
-    from newsletter import readers
-    from subscribers.transfer import write_rejected
+@program.command()
+def erase(address: Address, by: By = "", yes: Yes = False, as_json: AsJson = False) -> None:
+    """Erase who a reader is, for good, when they ask you to; only counts and dates stay."""
+    from newsletter import own_page
 
+    refuse_to_ask_in_json(as_json=as_json, answered=yes)
     app = open_app()
-    report = readers.import_list(
-        app,
-        _bytes_of(file),
-        source=f"import:{file.name}",
-        consent_text=consent,
-        given_on=_day(app, given_on),
-        dry_run=dry_run,
-    )
-    if errors is not None and report.rejected:
-        _write(errors, write_rejected(report))
+    if not yes:
+        say(f"{address}: name, address, choices, tags and behaviour go; nobody can undo this")
+        sure("Erase them?")
+    outcome = own_page.erase_by_operator(app, address, by=by or getpass.getuser())
     if as_json:
-        print_json({"dry_run": dry_run, **asdict(report)})
-        return
-    if dry_run:
-        say("nothing was written; it would be:")
-    print_facts((name.replace("_", " "), value) for name, value in _account(asdict(report)))
-    for row in report.rejected[:10]:
-        say(f"  line {row.line}: {row.reason}")
-    if report.rejected:
-        say(f"  rejected rows: {errors or 'name a file with --errors to get them all'}")
+        print_json({"address": address, "outcome": outcome})
+    else:
+        say(f"{address}: {outcome}")
 
 
 def _day(app: App, given_on: str) -> str:
@@ -161,65 +167,29 @@ def _day(app: App, given_on: str) -> str:
     return given_on or app.clock().date().isoformat()
 
 
-@program.command()
-def export(
-    file: Annotated[Path | None, typer.Argument(help="Where to; standard output if none.")] = None,
-) -> None:
-    """Export the list as CSV: consent, status and suppression beside each address."""
-    from subscribers.transfer import export_csv
+def _print_page(app: App, whom: Wanted, after_id: int, size: int, *, as_json: bool) -> bool:
+    """Prints at most `size` readers (0: all, as they are read); whether there was any."""
+    from newsletter import desk
 
-    with open_app().session(readonly=True) as session:
-        if file is None:
-            sys.stdout.writelines(export_csv(session))
-            return
-        lines = "".join(export_csv(session))
-    _write(file, lines)
-    say(f"{file}: {counted(lines.count(chr(10)) - 1, 'line')}")
-
-
-def _pages(app: App, status: str, search: str) -> Iterator[Subscriber]:
-    from subscribers import audience
-    from subscribers.models import SubscriberStatus
-
-    if status and status not in list(SubscriberStatus):
-        known = ", ".join(SubscriberStatus)
-        raise typer.BadParameter(f"{status!r} is no status; there are {known}")
-    wanted, after_id = SubscriberStatus(status) if status else None, 0
-    with app.session(readonly=True) as session:
-        while found := audience.page(
-            session, after_id=after_id, limit=PAGE, status=wanted, search=search or None
-        ):
-            yield from found
-            after_id = found[-1].id or after_id
+    rows = map(asdict, desk.readers(app, whom, after_id=after_id))
+    if not size:
+        _print_rows(rows, as_json=as_json)
+        return True
+    page = list(islice(rows, size + 1))
+    _print_rows(page[:size], as_json=as_json)
+    if len(page) > size and not as_json:
+        say_aside(f"there are more: add --after {page[size - 1]['id']}")
+    return bool(page)
 
 
-def _row(subscriber: Subscriber) -> dict[str, Any]:
-    return {
-        "address": subscriber.address,
-        "name": subscriber.name,
-        "status": subscriber.status,
-        "confirmed_at": subscriber.confirmed_at,
-    }
-
-
-def _account(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in report.items():
-        yield name, f"{len(value) if name == 'rejected' else value:,}"
-
-
-def _bytes_of(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise RefusedError(
-            f"{file} cannot be read: {error.strerror}", hint="check its path"
-        ) from None
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise RefusedError(
-            f"{file} cannot be written: {error.strerror}", hint="name another file"
-        ) from None
+def _print_rows(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json_list(rows)
+        return
+    print_table(
+        ("address", "name", "status", "confirmed", "id"),
+        (
+            (row["address"], row["name"], row["status"], stamp(row["confirmed_at"]), row["id"])
+            for row in rows
+        ),
+    )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 from typing import Annotated
 
 import typer
 
-from newsletter.cli.home import open_app
+from newsletter.cli.home import By, open_app
 from newsletter.cli.screen import AsJson, print_json, print_table, say, when
 
 program = typer.Typer(help="Addresses that must not be written to.", no_args_is_help=True)
@@ -38,12 +39,14 @@ def list_(as_json: AsJson = False) -> None:
 def add(
     address: Address,
     because: Annotated[str, typer.Option(help="Why; kept with it.")] = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Never write to an address again, on the list or not."""
-    from newsletter import readers
+    from newsletter import desk
 
-    news = readers.suppress(open_app(), address, because=because)
+    who = by or getpass.getuser()
+    news = desk.suppress(open_app(), address, because=because, by=who)
     if as_json:
         print_json({"address": address, "outcome": "suppressed" if news else "already"})
     else:
@@ -54,12 +57,14 @@ def add(
 def remove(
     address: Address,
     because: Annotated[str, typer.Option(help="Why; needed, and kept as history.")] = "",
+    by: By = "",
     as_json: AsJson = False,
 ) -> None:
     """Lift a suppression; a complaint is lifted by the reader alone, by signing up again."""
-    from newsletter import readers
+    from newsletter import desk
 
-    lifted = readers.lift_suppression(open_app(), address, because=because)
+    who = by or getpass.getuser()
+    lifted = desk.lift_suppression(open_app(), address, because=because, by=who)
     if as_json:
         print_json({"address": address, "outcome": "lifted" if lifted else "none"})
     else:
