@@ -28,6 +28,8 @@ from newsletter.store.states import IssueState
 from newsletter.tick import tick
 from subscribers import suppression
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 READERS = 30
 
 

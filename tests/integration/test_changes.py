@@ -17,6 +17,8 @@ from newsletter.errors import ApprovalError
 from newsletter.rendering.view import ChangeView, Verdict
 from newsletter.weeks import IssueWeek
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 WEEKS = tuple(IssueWeek.parse(f"2026-W{number}") for number in (48, 49, 50))
 WRONG = Correction(date(2026, 11, 26), "Left is under MIT, not Apache 2.0.")
 

@@ -12,6 +12,8 @@ import structlog
 
 from newsletter import cli
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 ROOT = Path(__file__).parents[2]
 Run = Callable[..., tuple[int, str]]
 

@@ -23,6 +23,8 @@ from newsletter.cli import proof_file
 from newsletter.delivery.proof import Explanation
 from newsletter.errors import RefusedError
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 
 @dataclass(frozen=True)
 class Said:

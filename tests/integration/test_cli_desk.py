@@ -14,6 +14,8 @@ import structlog
 
 from newsletter import cli
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 CONSENT = ("--consent", "ticked the box at our stand", "--given-on", "2026-05-31")
 
 

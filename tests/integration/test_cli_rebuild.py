@@ -15,6 +15,8 @@ from served import ISSUE_PATH, make_home, served
 from newsletter import cli
 from newsletter.theme import Theme
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 Newsletter = Callable[..., tuple[int, str, str]]
 
 

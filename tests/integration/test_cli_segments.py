@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 
 @pytest.fixture
 def home(database_file: Path) -> Path:

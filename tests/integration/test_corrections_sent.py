@@ -30,6 +30,8 @@ from newsletter.errors import ApprovalError, NotFoundError, RefusedError
 from newsletter.store.states import IssueState
 from newsletter.tick import tick
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 REF = f"{WEEK}/correction"
 FOLDER = f"{WEEK}-correction"
 WRONG = "We said that Left costs $12 a month.\n\nIt costs $21 a month."

@@ -34,6 +34,8 @@ from subscribers.address import EmailAddress
 from subscribers.errors import AddressError
 from subscribers.models import Subscriber, SubscriberStatus
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 DAY = timedelta(days=1)
 HOSTILE = (
     "<script>alert(1)</script>",

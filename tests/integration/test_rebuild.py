@@ -18,6 +18,8 @@ from newsletter.editorial.planning import Changes
 from newsletter.errors import ApprovalError, RefusedError
 from newsletter.rendering.render import Renderer
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 TITLE = "Left Tool vs Right Tool"
 SLUG = "left-tool-vs-right-tool"
 

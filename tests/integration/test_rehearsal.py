@@ -29,6 +29,8 @@ from newsletter.rehearsal.stage_log import StageLog
 from newsletter.rehearsal.supervisor import Plan
 from newsletter.rendering.rendered import RenderedIssue
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 SUBSCRIBERS = 3
 
 

@@ -23,6 +23,7 @@ from newsletter import mailings, pipeline
 from newsletter.editorial import issues
 from newsletter.providers.base import Unlogged
 from newsletter.providers.sendgrid import SendGrid
+from newsletter.rendering.slots import PLACEHOLDER
 from newsletter.store.engine import session_on
 from newsletter.store.models import Request
 from subscribers.audience import Reader
@@ -130,5 +131,5 @@ def test_a_real_issue_comes_out_of_sendgrids_replacing_as_it_was_meant(
         assert one["headers"]["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert "Hello Ann <&> Bob" in text
     assert "Hello Ann &lt;&amp;&gt; Bob" in html
-    assert "zq" not in text
+    assert not PLACEHOLDER.search(text)
     assert fake.marks == [f"{one.message_id.partition('@')[0]}.{one.key}" for one in envelopes]

@@ -143,7 +143,8 @@ def test_too_large_is_halved_under_new_ids() -> None:
     "act",
     [
         Act(500), Act(502, accepts=True), Act(504),
-        Act(hangs=True, accepts=True), Act(drops="after", accepts=True),
+        pytest.param(Act(hangs=True, accepts=True), marks=pytest.mark.slow),
+        Act(drops="after", accepts=True),
     ],
     ids=["500", "502 and taken", "504", "time-out and taken", "dropped and taken"],
 )  # fmt: skip

@@ -32,6 +32,8 @@ from subscribers import suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 ANN, BOB = "ann@example.org", "bob@example.org"
 KEY = "SG.trials"
 WHO_SENDS: dict[str, Any] = {

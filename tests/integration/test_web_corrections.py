@@ -12,6 +12,8 @@ from served import ISSUE_PATH, Served, copied, make_home, served, visible_text
 from newsletter import corrections, letters, pipeline
 from newsletter.editorial import issues
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 REF = f"{WEEK}/correction"
 PREVIEW = f"/studio{ISSUE_PATH}-correction"
 

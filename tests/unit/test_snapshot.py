@@ -22,6 +22,8 @@ from newsletter.rendering.rendered import Severity
 from newsletter.rendering.view import IssueView
 from newsletter.theme import DarkPalette, Palette, Theme
 
+pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+
 ROOT = Path(__file__).parents[2]
 CALM = settings(
     deadline=None, database=None, max_examples=25, suppress_health_check=list(HealthCheck)
