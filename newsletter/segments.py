@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from newsletter.app import App
-from subscribers import segments
+from subscribers import audit, segments
 from subscribers.segments import Counted, SavedSegment
 
 
@@ -20,7 +20,10 @@ class SegmentNow:
 def save(app: App, name: str, rule: str, *, by: str) -> SegmentNow:
     """Keeps a rule by name. An approval of an issue for another rule of that name is void."""
     with app.session() as session:
-        segments.save(session, name, rule, by=by, now=app.clock())
+        now = app.clock()
+        segments.save(session, name, rule, by=by, now=now)
+        detail = {"name": name, "rule": rule}
+        audit.record(session, by=by, action="segment saved", detail=detail, readers=0, now=now)
     return show(app, name)
 
 

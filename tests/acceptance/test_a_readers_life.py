@@ -16,7 +16,7 @@ from publication import finished, store
 from served import ONE_CLICK, Served, id_of, served
 from web_forms import forms
 
-from newsletter import pipeline, readers
+from newsletter import desk, dossier, pipeline, readers
 from newsletter.delivery import proof
 from newsletter.editorial import issues
 from newsletter.tick import drain_system_mail
@@ -74,7 +74,7 @@ class Reader:
 
 
 def shown(site: Served, address: str = PRIYA) -> dict[str, Any]:
-    return readers.show(site.app, address)
+    return dossier.show(site.app, address)
 
 
 def issue_goes_out(site: Served, title: str) -> dict[str, Any]:
@@ -156,7 +156,9 @@ def test_a_readers_life(site: Served) -> None:
             session, key, SuppressionReason.COMPLAINT, detail="abuse", now=site.clock()
         )
     assert issue_goes_out(site, "Fifth vs Sixth")["excluded"] == {"suppressed: complaint": 1}
-    added = readers.add(site.app, NEW, "", consent_text="on paper", given_on="2026-11-01")
+    added = desk.add(
+        site.app, NEW, "", consent_text="on paper", given_on="2026-11-01", by="an operator"
+    )
     assert added == "kept_suppressed"
     site.clock.forward(days=2)
     comes_back(priya)
@@ -181,7 +183,9 @@ def test_a_readers_life(site: Served) -> None:
     with site.app.session(readonly=True) as session:
         first = proof.prove(session, issues.find(session, "2026-W48").id).to_dict()
     assert (first["holds"], first["states"]["submitted"]) == (True, 1)
-    again = readers.add(site.app, NEW, "", consent_text="on paper", given_on="2026-11-01")
+    again = desk.add(
+        site.app, NEW, "", consent_text="on paper", given_on="2026-11-01", by="an operator"
+    )
     assert again == "kept_suppressed"
     site.clock.forward(days=2)
     comes_back(priya)

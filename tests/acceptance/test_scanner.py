@@ -41,7 +41,7 @@ from publication import readers as add_readers
 from served import Clock, Served, id_of, served
 from web_forms import forms
 
-from newsletter import own_page, pipeline, readers
+from newsletter import dossier, own_page, pipeline, readers
 from newsletter.tick import drain_system_mail
 from newsletter.web.app import create_app
 
@@ -154,11 +154,11 @@ def test_a_patient_scanner_confirms_and_refuses_and_no_more(site: Served) -> Non
     after = kept(site)
     changed = [row[0] for row in after["subscriber"] if row != people.get(row[0])]
     assert changed == [id_of(site, WAITING)]
-    assert readers.show(site.app, WAITING)["status"] == "active"
+    assert dossier.show(site.app, WAITING)["status"] == "active"
     news = after["consent_record"][len(before["consent_record"]) :]
     assert [row[2] for row in news] == ["confirmed"]
     assert [bool(row[7]) for row in after["address_change"]] == [True]
-    assert readers.show(site.app, STAYS)["status"] == "active"
+    assert dossier.show(site.app, STAYS)["status"] == "active"
     for table in ("suppression", "subscriber_topic", "delivery"):
         assert after[table] == before[table]
 

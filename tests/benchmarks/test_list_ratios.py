@@ -30,6 +30,7 @@ def test_a_million_people_are_imported_and_exported_in_flat_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     peaks, seconds, out = {}, {}, {}
+    own, _ = in_a_process(lambda: 0.0)
     for count in (FEW, MANY):
         people, home = written(tmp_path / f"{count}.csv", count), made(tmp_path / f"{count}.db")
         peaks[count], seconds[count] = in_a_process(lambda p=people, h=home: imported(p, h))  # type: ignore[misc]
@@ -39,10 +40,11 @@ def test_a_million_people_are_imported_and_exported_in_flat_memory(
         print(
             f"\n  {MANY:,} people imported in {seconds[MANY]:.1f} s (goal {TIME_GOAL_S:.0f});"
             f" peak memory {peaks[MANY]:.0f} MB, of {FEW:,} people {peaks[FEW]:.0f} MB"
-            f" (goal: flat, at most {MEMORY_GOAL_MB}); exported in {out[MANY][1]:.1f} s"
-            f" at {out[MANY][0]:.0f} MB"
+            f" (goal: flat, at most {MEMORY_GOAL_MB}; {own:.0f} of it are the test runner's);"
+            f" exported in {out[MANY][1]:.1f} s at {out[MANY][0]:.0f} MB"
         )
-    assert peaks[MANY] < MEMORY_GOAL_MB
+    # A fork begins with what the test runner holds: what the work adds is what counts.
+    assert peaks[MANY] - own < MEMORY_GOAL_MB
 
 
 def test_an_import_beside_a_row_at_a_time_through_the_orm(

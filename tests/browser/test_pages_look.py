@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from newsletter import own_page, pipeline, readers
+from newsletter import desk, dossier, own_page, pipeline
 from newsletter.app import App, build_app
 from newsletter.settings import load_settings
 from newsletter.web.app import create_app
@@ -71,7 +71,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         pipeline.plan(app)
         pipeline.approve(app, "latest", by="the editor")
         pipeline.send(app, "latest")
-        readers.add(app, READER, "Reader", consent_text="on paper", given_on="2026-01-15")
+        desk.add(
+            app, READER, "Reader", consent_text="on paper", given_on="2026-01-15", by="an operator"
+        )
         own_page.ask_to_move(app, 1, "elsewhere@example.org")
         server = uvicorn.Server(uvicorn.Config(create_app(app), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -179,7 +181,7 @@ def test_signing_up_works_by_keyboard_and_without_scripts(site: Site, chromium: 
     page.keyboard.press("Enter")
     page.wait_for_url("**/subscribe")
     assert page.locator("h1").inner_text() == "Check your inbox."
-    assert readers.show(site.app, "keys@example.com")["status"] == "pending"
+    assert dossier.show(site.app, "keys@example.com")["status"] == "pending"
     context.close()
 
 
@@ -202,7 +204,7 @@ def test_choices_are_made_by_keyboard_and_without_scripts(site: Site, chromium: 
     page.keyboard.press("Enter")
     page.wait_for_load_state("load")
     assert "Your mail is paused: no issue comes" in page.locator("main").inner_text()
-    found = readers.show(site.app, READER)
+    found = dossier.show(site.app, READER)
     assert (found["name"], found["status"]) == ("Keyed In", "paused")
     sizes = [one.bounding_box() for one in page.locator("label.pick, button, .button").all()]
     assert min(size["height"] for size in sizes if size) >= 44

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from newsletter import readers
+from newsletter import dossier, readers
 from newsletter.app import App, build_app
 from newsletter.settings import load_settings
 from newsletter.web.app import create_app
@@ -51,7 +51,7 @@ class Neighbours:
     blog: str
 
     def status_of(self, email: str) -> str:
-        return str(readers.show(self.app, email)["status"])
+        return str(dossier.show(self.app, email)["status"])
 
 
 @contextmanager

@@ -21,8 +21,7 @@ from publication import (
 )
 from sqlalchemy import text
 
-from newsletter import control, corrections, pipeline, renders
-from newsletter import readers as people
+from newsletter import control, corrections, desk, dossier, pipeline, renders
 from newsletter.app import App
 from newsletter.editorial import issues
 from newsletter.editorial.issues import IssueDetails
@@ -121,8 +120,8 @@ def test_it_goes_to_those_and_only_those_who_may_have_got_the_mistake(app: App) 
 
 def test_whoever_left_or_is_suppressed_meanwhile_is_excluded_with_that_reason(app: App) -> None:
     approved(app)
-    people.operator_unsubscribe(app, "reader1@example.com")
-    people.suppress(app, "reader2@example.com", because="asked by phone")
+    desk.unsubscribe(app, "reader1@example.com", by="an operator")
+    desk.suppress(app, "reader2@example.com", because="asked by phone", by="us")
     proof = pipeline.send(app, REF).proof
     assert proof.excluded == {"unsubscribed": 1, "suppressed: manual": 1}
     assert (proof.candidates, proof.holds) == (6, True)
@@ -291,5 +290,5 @@ def test_what_a_correction_leaves_uncertain_is_settled_and_sent_again_like_any_o
 def test_a_reader_is_shown_both_deliveries_by_their_names(app: App) -> None:
     approved(app)
     pipeline.send(app, REF)
-    shown = people.show(app, "reader1@example.com")["deliveries"]
+    shown = dossier.show(app, "reader1@example.com")["deliveries"]
     assert {one["issue"] for one in shown} == {WEEK, REF}

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from served import READER, Served, copied, id_of, leave, make_home, own_page, press, served
 
+from newsletter import desk, dossier, readers
 from newsletter import own_page as own_pages
-from newsletter import readers
 from newsletter.delivery import proof
 from newsletter.errors import NotFoundError
 from newsletter.tick import drain_system_mail
@@ -131,9 +131,9 @@ def test_an_erased_address_is_put_back_by_nobody_but_its_owner(
             "",
         )
         assert erasure.standing_marks(session) == {erasure.mark_of(fingerprint)}
-    assert readers.add(site.app, READER, "", consent_text="x", given_on="2026-11-01") == (
-        "kept_suppressed"
-    )
+    assert desk.add(
+        site.app, READER, "", consent_text="x", given_on="2026-11-01", by="an operator"
+    ) == ("kept_suppressed")
     site.clock.forward(hours=1)
     with site.app.session() as session:
         signed_up = consent.sign_up(
@@ -150,7 +150,7 @@ def test_an_erased_address_is_put_back_by_nobody_but_its_owner(
     if not is_barred:
         token = site.app.keyring.confirm(signed_up.subscriber_id, site.clock())
         readers.confirm(site.app, token, source="mail", network="")
-        assert readers.show(site.app, READER)["status"] == "active"
+        assert dossier.show(site.app, READER)["status"] == "active"
         with site.app.session(readonly=True) as session:
             assert erasure.standing(session, fingerprint) is None
 
@@ -262,4 +262,4 @@ def test_the_link_is_over_after_24_hours_and_is_no_other_link(site: Served) -> N
     site.clock.forward(hours=24, seconds=1)
     for page in (site.get(path), act(site, "erase", path, sure="yes")):
         assert (page.status_code, "has expired" in page.text) == (410, True)
-    assert readers.show(site.app, READER)["status"] == "active"
+    assert dossier.show(site.app, READER)["status"] == "active"

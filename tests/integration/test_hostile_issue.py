@@ -15,8 +15,8 @@ import pytest
 from publication import MONDAY, SLOT, WEEK, at, finished, open_home, outbox, readers, store
 from sqlmodel import select
 
-from newsletter import pipeline, renders
-from newsletter import readers as desk
+from newsletter import desk, dossier, pipeline, renders
+from newsletter import readers as people
 from newsletter.app import App
 from newsletter.editorial import approvals, issues
 from newsletter.editorial.planning import Changes
@@ -224,13 +224,13 @@ def test_a_way_out_by_mail_with_a_name_is_a_plain_mailto(tmp_path: Path) -> None
 )
 def test_a_readers_name_is_text_in_their_mail(app: App, name: str) -> None:
     store(at(app, MONDAY - DAY), finished("Left vs Right"))
-    desk.add(app, "ann@example.com", name, consent_text="on paper", given_on="2026-01-15")
+    desk.add(app, "ann@example.com", name, consent_text="on paper", given_on="2026-01-15", by="us")
     pipeline.plan(app)
     pipeline.approve(app, WEEK, by="ed")
     message = _sent(app)
     assert [address.addr_spec for address in message["To"].addresses] == ["ann@example.com"]
     assert not message["Bcc"]
-    kept = desk.show(app, "ann@example.com")["name"]
+    kept = dossier.show(app, "ann@example.com")["name"]
     text, html = (part.get_content() for part in message.iter_parts())
     assert f"Hello {kept}," in text
     assert "<b>Ann" not in html
@@ -238,7 +238,9 @@ def test_a_readers_name_is_text_in_their_mail(app: App, name: str) -> None:
 
 def test_a_readers_name_that_could_hide_a_header_is_refused(app: App) -> None:
     with pytest.raises(AddressError, match="must not contain"):
-        desk.add(app, "a@example.com", "=?utf-8?q?x?=", consent_text="x", given_on="2026-01-15")
+        desk.add(
+            app, "a@example.com", "=?utf-8?q?x?=", consent_text="x", given_on="2026-01-15", by="us"
+        )
 
 
 def test_an_editor_with_a_name_gets_their_mail(tmp_path: Path) -> None:
@@ -307,7 +309,7 @@ def test_a_weekly_template_that_breaks_keeps_no_confirmation_back(tmp_path: Path
     (folder / "email" / "weekly" / "body.mjml").write_text("{{ nothing }}")
     app = open_home(tmp_path / "home", templates_dir=folder)
     store(at(app, MONDAY - DAY), finished("Left vs Right"))
-    desk.sign_up(app, "ann@example.com", source="form", network="192.0.2.0/24")
+    people.sign_up(app, "ann@example.com", source="form", network="192.0.2.0/24")
     with pytest.raises(TemplateError, match="weekly"):
         tick(app)
     assert [path.name.partition(".")[0] for path in outbox(app, "system")] == ["confirm"]
@@ -361,13 +363,13 @@ def test_an_address_beyond_ascii_keeps_no_other_reader_back(app: App) -> None:
     """No server we know of is asked for SMTPUTF8: that one delivery fails, and says why."""
     store(at(app, MONDAY - DAY), finished("Left vs Right"))
     for address in ("ann@example.com", BEYOND_ASCII, "bo@example.com"):
-        desk.add(app, address, "", consent_text="on paper", given_on="2026-01-15")
+        desk.add(app, address, "", consent_text="on paper", given_on="2026-01-15", by="us")
     pipeline.plan(app)
     pipeline.approve(app, WEEK, by="ed")
     account = pipeline.send(app, WEEK).proof
     assert account.complete
     assert account.states["submitted"] == 2
-    (delivery,) = desk.show(app, BEYOND_ASCII)["deliveries"]
+    (delivery,) = dossier.show(app, BEYOND_ASCII)["deliveries"]
     assert delivery["state"] in ("failed", "excluded")
     assert "SMTPUTF8" in delivery["reason"]
 
@@ -376,7 +378,7 @@ def test_a_sign_up_beyond_ascii_keeps_no_confirmation_back(app: App) -> None:
     """Anybody may type anything into the form: the others' mails go out all the same."""
     for address in ("ann@example.com", BEYOND_ASCII, "bo@example.com"):
         with suppress(AddressError):
-            desk.sign_up(app, address, source="form", network="192.0.2.0/24")
+            people.sign_up(app, address, source="form", network="192.0.2.0/24")
     assert drain_system_mail(app).submitted == 2
     with app.session() as session:
         session.add(_mail(app, "later", BEYOND_ASCII))
@@ -386,4 +388,4 @@ def test_a_sign_up_beyond_ascii_keeps_no_confirmation_back(app: App) -> None:
 
 def test_a_form_that_mail_cannot_answer_says_so(app: App) -> None:
     with pytest.raises(AddressError, match="SMTPUTF8"):
-        desk.sign_up(app, BEYOND_ASCII, source="form", network="192.0.2.0/24")
+        people.sign_up(app, BEYOND_ASCII, source="form", network="192.0.2.0/24")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from served import ONE_CLICK, READER, Served, copied, id_of, leave, make_home, press, served
 
-from newsletter import readers
+from newsletter import desk, dossier
 from newsletter.tick import drain_system_mail
 from subscribers import suppression
 from subscribers.address import EmailAddress
@@ -38,7 +38,7 @@ def ask(site: Served, address: str, **fields: str) -> Any:
 
 
 def shown(site: Served, address: str = READER) -> dict[str, Any]:
-    return readers.show(site.app, address)
+    return dossier.show(site.app, address)
 
 
 def queued(site: Served, state: str = "planned") -> list[tuple[str, int | None]]:
@@ -193,5 +193,5 @@ def test_what_waited_for_a_reader_who_left_is_never_sent(site: Served) -> None:
 
 
 def test_an_operators_unsubscribe_says_no_goodbye(site: Served) -> None:
-    readers.operator_unsubscribe(site.app, READER)
+    desk.unsubscribe(site.app, READER, by="an operator")
     assert queued(site) == []

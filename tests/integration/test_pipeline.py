@@ -20,8 +20,7 @@ from publication import (
     store,
 )
 
-from newsletter import control, pipeline
-from newsletter import readers as desk
+from newsletter import control, desk, pipeline
 from newsletter.app import App
 from newsletter.delivery.watch import Progress
 from newsletter.editorial.content_model import Comparison
@@ -283,7 +282,7 @@ def test_one_broken_file_keeps_the_whole_import_out(app: App, tmp_path: Path) ->
 def test_who_unsubscribed_is_a_candidate_with_the_reason(app: App) -> None:
     store(app, finished("Left vs Right"))
     addresses = readers(app, 2)
-    desk.operator_unsubscribe(app, addresses[0])
+    desk.unsubscribe(app, addresses[0], by="an operator")
     planned_and_approved(app)
     account = pipeline.send(app, WEEK).proof.to_dict()
     assert account["candidates"] == 2
@@ -295,7 +294,7 @@ def test_who_unsubscribed_is_a_candidate_with_the_reason(app: App) -> None:
 def test_a_dry_run_of_a_send_counts_the_audience_and_keeps_nothing(app: App) -> None:
     store(app, finished("Left vs Right"))
     addresses = readers(app, 3)
-    desk.operator_unsubscribe(app, addresses[0])
+    desk.unsubscribe(app, addresses[0], by="an operator")
     pipeline.plan(app)
     with pytest.raises(ApprovalError):
         pipeline.rehearse_freeze(app, WEEK)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from served import Served, served, visible_text
 from sign_up_door import API, EASY, by_api, mails
 
-from newsletter import readers
+from newsletter import dossier, readers
 from newsletter.web.guard import PAGE_POLICY
 
 BLOG = "https://blog.example.com"
@@ -34,7 +34,7 @@ def test_who_begins_by_asking_and_waits_is_signed_up(site: Served) -> None:
     site.clock.forward(seconds=begun["wait_s"])
     answer = post(site, email="r@example.com", shown=begun["shown"])
     assert (answer.status_code, answer.json()) == (202, {"status": "check_inbox"})
-    shown = readers.show(site.app, "r@example.com")
+    shown = dossier.show(site.app, "r@example.com")
     assert (shown["status"], shown["consent"][0]["source"]) == ("pending", "api")
     assert shown["consent"][0]["wording"] == begun["wording"]
     assert begun["altcha"] is None

@@ -23,7 +23,7 @@ from sign_up_door import (
 )
 from sqlalchemy import text
 
-from newsletter import readers
+from newsletter import desk, dossier
 from newsletter.abuse import Allowance, admit
 from subscribers import suppression
 from subscribers.address import EmailAddress
@@ -151,7 +151,7 @@ def test_a_clock_set_back_locks_nobody_out_for_longer_than_the_hour(site: Served
     by_form(site, "other@example.com", ip="198.51.100.8")
     site.clock.forward(hours=1, minutes=2)
     by_form(site, "back@example.com")
-    assert readers.show(site.app, "back@example.com")["status"] == "pending"
+    assert dossier.show(site.app, "back@example.com")["status"] == "pending"
 
 
 def test_processes_on_one_store_count_together(site: Served) -> None:
@@ -186,7 +186,7 @@ def every_state(site: Served) -> list[str]:
             text("UPDATE subscriber SET status = 'paused' WHERE address = :address"),
             {"address": paused},
         )
-    readers.operator_unsubscribe(site.app, left)
+    desk.unsubscribe(site.app, left, by="an operator")
     suppress(site, bounced, SuppressionReason.HARD_BOUNCE)
     suppress(site, complained, SuppressionReason.COMPLAINT)
     suppress(site, "nobody@example.com", SuppressionReason.HARD_BOUNCE)
@@ -284,4 +284,4 @@ def test_consent_keeps_the_visitor_s_network_and_not_the_proxy_s(site: Served) -
         data={"email": "r@example.com", "shown": site.stamp()},
         headers=come_from("203.0.113.9"),
     )
-    assert readers.show(site.app, "r@example.com")["consent"][0]["network"] == "203.0.113.0/24"
+    assert dossier.show(site.app, "r@example.com")["consent"][0]["network"] == "203.0.113.0/24"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from served import Served, copied, make_home, served, visible_text
 
-from newsletter import readers
+from newsletter import dossier
 from subscribers import consent, suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
@@ -31,7 +31,7 @@ def site(planned_home: Path, tmp_path: Path) -> Iterator[Served]:
 
 
 def status_of(site: Served, email: str) -> str:
-    return str(readers.show(site.app, email)["status"])
+    return str(dossier.show(site.app, email)["status"])
 
 
 def id_of(site: Served, email: str) -> int:
@@ -54,7 +54,7 @@ def test_a_sign_up_waits_for_its_mail_and_keeps_what_was_agreed_to(site: Served)
     page = site.sign_up(WAITING)
     assert page.status_code == 200
     assert "Check your inbox" in page.text
-    shown = readers.show(site.app, WAITING)
+    shown = dossier.show(site.app, WAITING)
     assert shown["status"] == "pending"
     (record,) = shown["consent"]
     assert record["network"] == "127.0.0.0/24"
@@ -156,7 +156,7 @@ def test_confirming_takes_a_button_and_a_moment(site: Served) -> None:
     assert (done.status_code, "You are on the list" in done.text) == (200, True)
     again = site.client.post(path, data={"shown": site.stamp()})
     assert again.text == done.text
-    assert [one["action"] for one in readers.show(site.app, WAITING)["consent"]] == [
+    assert [one["action"] for one in dossier.show(site.app, WAITING)["consent"]] == [
         "signed_up",
         "confirmed",
     ]
@@ -189,7 +189,7 @@ def test_one_click_leaves_at_once(site: Served) -> None:
     assert answer.status_code == 200
     assert "set-cookie" not in answer.headers
     assert "location" not in answer.headers
-    shown = readers.show(site.app, "reader1@example.com")
+    shown = dossier.show(site.app, "reader1@example.com")
     assert shown["status"] == "unsubscribed"
     assert shown["consent"][-1]["source"] == "mail:one-click"
     assert site.events() == [("unsubscribe", id_of(site, "reader1@example.com"), None)]
@@ -198,7 +198,7 @@ def test_one_click_leaves_at_once(site: Served) -> None:
 def test_one_click_works_as_multipart_too(site: Served) -> None:
     parts = {"List-Unsubscribe": (None, "One-Click")}
     assert site.client.post(leave_path(site), files=parts).status_code == 200
-    shown = readers.show(site.app, "reader1@example.com")
+    shown = dossier.show(site.app, "reader1@example.com")
     assert (shown["status"], shown["consent"][-1]["source"]) == ("unsubscribed", "mail:one-click")
 
 
@@ -221,7 +221,7 @@ def test_the_button_on_the_page_leaves_too(site: Served) -> None:
     assert page.text.count("<button") == 1
     assert f'action="{path}"' in page.text
     assert "You are off the list" in site.client.post(path).text
-    assert readers.show(site.app, "reader1@example.com")["consent"][-1]["source"] == "page"
+    assert dossier.show(site.app, "reader1@example.com")["consent"][-1]["source"] == "page"
 
 
 @pytest.mark.parametrize(
@@ -317,4 +317,4 @@ def test_leaving_an_unknown_list_place_is_still_an_answer(site: Served) -> None:
 def test_a_forwarding_header_does_not_change_who_asked(site: Served) -> None:
     form = {"email": WAITING, "shown": site.stamp()}
     site.client.post("/subscribe", data=form, headers={"X-Forwarded-For": "198.51.100.7"})
-    assert readers.show(site.app, WAITING)["consent"][0]["network"] == "127.0.0.0/24"
+    assert dossier.show(site.app, WAITING)["consent"][0]["network"] == "127.0.0.0/24"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from served import ONE_CLICK, READER, Served, copied, id_of, leave, make_home, press, served
 
-from newsletter import readers
+from newsletter import desk, dossier
 from newsletter.tick import drain_system_mail
 
 
@@ -38,7 +38,7 @@ def undo(site: Served, path: str, **fields: str) -> Any:
 
 
 def status(site: Served) -> str:
-    return str(readers.show(site.app, READER)["status"])
+    return str(dossier.show(site.app, READER)["status"])
 
 
 def last_record(site: Served) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def test_undo_belongs_to_one_leaving_alone(site: Served) -> None:
 @pytest.mark.parametrize("how", ["one-click", "operator"])
 def test_only_who_left_on_the_page_is_offered_an_undo(site: Served, how: str) -> None:
     if how == "operator":
-        readers.operator_unsubscribe(site.app, READER)
+        desk.unsubscribe(site.app, READER, by="an operator")
         page = leave(site)
     else:
         page = site.client.post(leave_path(site), data=ONE_CLICK)

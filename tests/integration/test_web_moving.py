@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from served import READER, Served, copied, id_of, leave, make_home, press, served
 
+from newsletter import dossier
 from newsletter import own_page as own_pages
-from newsletter import readers
 from newsletter.tick import drain_system_mail
 from subscribers import consent, suppression
 from subscribers.address import EmailAddress
@@ -64,7 +64,7 @@ def test_a_move_is_done_once_both_agreed_in_any_order(site: Served, first_is_new
     assert address_of(site) == READER
     assert "Your mail has moved" in say(site, other).text
     assert address_of(site) == NEW
-    record = readers.show(site.app, NEW)["consent"][-1]
+    record = dossier.show(site.app, NEW)["consent"][-1]
     assert record["action"] == "address_changed"
     with site.app.session(readonly=True) as session:
         detail = consent.consent_history(session, id_of(site, NEW))[-1].detail
@@ -157,7 +157,7 @@ def test_what_stands_against_the_old_address_stays_with_it(site: Served) -> None
             session, key, SuppressionReason.HARD_BOUNCE, detail="5.1.1", now=site.clock()
         )
     say(site, end(site, is_new=True))
-    assert readers.show(site.app, NEW)["suppressed"] is None
+    assert dossier.show(site.app, NEW)["suppressed"] is None
     with site.app.session(readonly=True) as session:
         assert suppression.is_suppressed(session, key) is SuppressionReason.HARD_BOUNCE
 

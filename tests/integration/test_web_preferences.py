@@ -29,7 +29,7 @@ from served import (
     visible_text,
 )
 
-from newsletter import pipeline, readers
+from newsletter import dossier, pipeline
 from newsletter.editorial.content_model import Correction
 from subscribers import choices, consent
 from subscribers.choices import Choices
@@ -48,7 +48,7 @@ def site(sent_home: Path, tmp_path: Path) -> Iterator[Served]:
 
 
 def shown(site: Served, address: str = READER) -> dict[str, Any]:
-    return readers.show(site.app, address)
+    return dossier.show(site.app, address)
 
 
 def acts(site: Served, address: str = READER) -> list[str]:
