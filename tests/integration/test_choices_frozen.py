@@ -22,6 +22,8 @@ from subscribers import segments
 from subscribers.errors import SegmentError
 from subscribers.models import Engagement, Subscriber, SubscriberTag, SubscriberTopic
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 
 def change(engine: Engine, id_: int, **fields: object) -> None:
     with session_on(engine) as session:

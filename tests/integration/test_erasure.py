@@ -21,6 +21,8 @@ from subscribers.consent import SignUpMail
 from subscribers.models import SuppressionReason
 from subscribers.outcomes import Erasure
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 KEY = EmailAddress.parse(READER).key
 SAME_ANSWER = "If we hold anything on that address"
 

@@ -18,6 +18,8 @@ from newsletter.rehearsal.stage_log import StageLog
 from newsletter.rehearsal.supervisor import Plan
 from newsletter.rehearsal.zygote import Zygote
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 READER = "reader.1@example.com"
 MESSAGE = f"To: {READER}\r\nMessage-ID: <m1@example.com>\r\n\r\n..a dotted line\r\n".encode()
 ENVELOPE = f"MAIL FROM:<news@example.com>\r\nRCPT TO:<{READER}>\r\n".encode()

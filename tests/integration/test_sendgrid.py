@@ -214,6 +214,7 @@ def test_a_connection_dropped_while_the_body_is_written_is_tried_again(
     assert fake.accepted == [address(1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "act",
     [

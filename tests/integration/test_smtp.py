@@ -281,6 +281,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 STARTTLS = (*EXTENSIONS, "STARTTLS")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("implicit", [True, False], ids=["smtps", "starttls"])
 def test_messages_of_any_size_travel_in_tls(implicit: bool) -> None:

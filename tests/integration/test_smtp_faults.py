@@ -61,6 +61,7 @@ ENDINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
 @pytest.mark.parametrize("verb", VERBS, ids=[verb or "greeting" for verb in VERBS])
 @WAYS

@@ -16,6 +16,8 @@ from newsletter.tick import drain_system_mail
 from subscribers import choices, engagement, hygiene
 from subscribers.hygiene import WAIT, Silence, Step
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 LATER = MONDAY + WAIT

@@ -17,6 +17,8 @@ from subscribers import consent, suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 NEW = "new@example.org"
 
 

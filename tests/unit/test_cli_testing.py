@@ -11,6 +11,8 @@ import pytest
 from newsletter.cli import testing
 from newsletter.cli.testing import Tally
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 ROOT = Path(__file__).parents[2]
 TESTS = """
 import pytest

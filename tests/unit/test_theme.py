@@ -254,6 +254,7 @@ def test_the_bundled_folder_is_nobodys_own() -> None:
         copy_bundled("weekly/body.mjml", packaged_templates())
 
 
+@pytest.mark.slow
 def test_copies_of_all_templates_render_the_very_same_mails(tmp_path: Path) -> None:
     for one in listed(tmp_path):
         copy_bundled(one.name, tmp_path)
