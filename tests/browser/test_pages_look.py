@@ -201,8 +201,8 @@ def test_choices_are_made_by_keyboard_and_without_scripts(site: Site, chromium: 
         if page.locator("button[value=save]:focus").count():
             break
     site.clock.now += timedelta(seconds=3)
-    page.keyboard.press("Enter")
-    page.wait_for_load_state("load")
+    with page.expect_navigation():
+        page.keyboard.press("Enter")
     assert "Your mail is paused: no issue comes" in page.locator("main").inner_text()
     found = dossier.show(site.app, READER)
     assert (found["name"], found["status"]) == ("Keyed In", "paused")
