@@ -14,6 +14,8 @@ from newsletter import cli
 from newsletter.cli.import_progress import ImportProgress
 from subscribers.transfer import Progress
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 CONSENT = ("--consent", "ticked the box", "--given-on", "2026-05-31")
 Run = Callable[..., tuple[int, str, str]]
 

@@ -23,6 +23,8 @@ from newsletter.errors import NotFoundError, RefusedError, StoreError
 from newsletter.inbound import imap, intake, mime, sources
 from newsletter.inbound.intake import Summary
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 LETTER = b"From: ann@example.org\nTo: news@example.com\nSubject: Hello\n\nFrom me to you.\n"
 NONE = io.BytesIO()
 

@@ -16,6 +16,8 @@ from sign_up_door import API, EASY, by_api, mails
 from newsletter import dossier, readers
 from newsletter.web.guard import PAGE_POLICY
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 BLOG = "https://blog.example.com"
 
 

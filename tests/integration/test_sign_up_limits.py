@@ -29,6 +29,8 @@ from subscribers import suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 Way = Callable[..., Any]
 UNSEEN = "unseen@example.com"
 WAYS = pytest.mark.parametrize("way", [by_form, by_api])

@@ -31,6 +31,8 @@ from subscribers.models import (
 )
 from subscribers.whole import MEMBERS, export_whole, import_whole
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 NOW = datetime(2026, 11, 23, 9, 0, 0, 123456, tzinfo=UTC)
 
 

@@ -22,6 +22,8 @@ from newsletter.rendering.view import IssueView
 from newsletter.settings import described, load_settings
 from newsletter.theme import DarkPalette, Palette, Theme
 
+pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
+
 LOGO = "https://cdn.example.net/logo.png"
 
 
