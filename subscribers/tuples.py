@@ -21,14 +21,15 @@ def run_for_each(
     names: tuple[str, ...],
     rows: Sequence[tuple[Any, ...]],
     **shared: Any,
-) -> None:
-    """Runs `statement` for each row. names: what the values of a row are called.
+) -> int:
+    """Runs `statement` for each row; how many rows of the table it changed in all.
 
-    The values of the rows go to the driver as they are: numbers, text and None. shared: values of
-    every row, of whatever type the statement declares.
+    names: what the values of a row are called. They go to the driver as they are: numbers, text,
+    None, and whatever else in the store's own form (`stored`). shared: values of every row, of
+    whatever type the statement declares.
     """
     if not rows:
-        return
+        return 0
     connection = session.connection()
     string, order, processors = _compiled(statement, connection.dialect)
     fixed = {name: _stored(processors, name, value) for name, value in shared.items()}
@@ -41,7 +42,13 @@ def run_for_each(
         places = (*names, *fixed)
         pick, values = itemgetter(*map(places.index, order)), tuple(fixed.values())
         given = [pick(row + values) for row in rows]
-    connection.exec_driver_sql(string, given)
+    return connection.exec_driver_sql(string, given).rowcount
+
+
+def stored(session: Session, statement: TextClause, name: str, value: Any) -> Any:
+    """`value` as the driver wants it for the parameter `name`."""
+    _string, _order, processors = _compiled(statement, session.connection().dialect)
+    return _stored(processors, name, value)
 
 
 def _stored(processors: Mapping[str, Any], name: str, value: Any) -> Any:

@@ -20,7 +20,6 @@ from newsletter.delivery import statements as sql
 from newsletter.delivery.owner import Owner
 from newsletter.errors import LedgerError, NotFoundError, RefusedError, TakenOverError
 from newsletter.providers.base import Evidence
-from newsletter.store import bulk
 from newsletter.store.states import (
     BATCH_MOVES,
     DELIVERY_MOVES,
@@ -29,7 +28,7 @@ from newsletter.store.states import (
     IssueState,
     move,
 )
-from subscribers import audience
+from subscribers import audience, tuples
 from subscribers.audience import Reader
 
 CANCELLED = "issue cancelled"  # why nobody else gets it
@@ -275,20 +274,19 @@ def _check_complete(claim: Claim, answers: Collection[Answer]) -> None:
 
 
 def _record(session: Session, issue_id: int, answers: Collection[Answer], now: datetime) -> int:
-    rows = (
+    rows = [
         (
             str(answer.state),
             answer.reason,
             answer.receipt,
             int(answer.tried),
-            answer.due_at and bulk.stored(session, sql.ANSWER, "due_at", answer.due_at),
+            answer.due_at and tuples.stored(session, sql.ANSWER, "due_at", answer.due_at),
             answer.subscriber_id,
         )
         for answer in answers
-    )
+    ]
     names = ("state", "reason", "receipt", "tried", "due_at", "subscriber_id")
-    shared = {"issue_id": issue_id, "now": now}
-    return bulk.run_for_each(session, sql.ANSWER, shared=shared, names=names, rows=rows)
+    return tuples.run_for_each(session, sql.ANSWER, names, rows, issue_id=issue_id, now=now)
 
 
 def settle(

@@ -5,7 +5,6 @@ Absolute figures drift with the machine and are printed for orientation; ratios 
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from statistics import median
 
 import publication
 import pytest
+from forks import in_a_process
 from publication import open_home
 from smtp_sinks import sink
 from sqlalchemy import Engine, text
@@ -197,21 +197,3 @@ def deliver(engine: Engine, home: Path) -> int:
             throttle=Throttle(engine, Limits(), lambda: NOW),
         )
     return done.submitted
-
-
-def in_a_process(work: Callable[[], float]) -> tuple[float, float]:
-    """Peak resident memory in MB of a fork that does `work`, above none of ours; its answer."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(writing, str(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        said = answer.read()
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0
-    assert said
-    return usage.ru_maxrss / 1024, float(said)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import csv
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from forks import in_a_process
 
 from newsletter.store.engine import open_engine, session_on, upgrade
 from subscribers.address import EmailAddress
@@ -144,21 +145,3 @@ def through_the_orm(people: Path, home: Path) -> float:
             )
             session.flush()
     return time.perf_counter() - started
-
-
-def in_a_process(work: Callable[[], float]) -> tuple[float, float]:
-    """Peak resident memory in MB of a fork that does `work`, and its answer."""
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.write(writing, str(work()).encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as answer:
-        said = answer.read()
-    _, status, usage = os.wait4(pid, 0)
-    assert status == 0
-    assert said
-    return usage.ru_maxrss / 1024, float(said)
