@@ -59,6 +59,7 @@ def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope
                 ),
                 Slot.UNSUBSCRIBE: keyring.unsubscribe(issue.id, reader.id),
                 Slot.PREFERENCES: keyring.preferences(issue.id, reader.id),
+                Slot.VOTE: keyring.vote(issue.id, reader.id),
                 Slot.NAME: greeting(reader.name),
             },
             bounce_to=_return_path(bounces_to, keyring, issue.id, reader.id),
@@ -79,6 +80,7 @@ def public_slots(app: App, issue_id: int) -> Mapping[str, str]:
         Slot.DELIVERY: app.keyring.delivery(issue_id, NOBODY),
         Slot.UNSUBSCRIBE: app.keyring.unsubscribe(issue_id, NOBODY),
         Slot.PREFERENCES: app.keyring.preferences(issue_id, NOBODY),
+        Slot.VOTE: app.keyring.vote(issue_id, NOBODY),
         Slot.NAME: "",
     }
 

@@ -12,7 +12,8 @@ from sqlmodel import Session, col, select
 
 from newsletter.app import App
 from newsletter.editorial.issues import called
-from newsletter.store.models import Delivery, Event, InboundReport, Issue, SystemMail
+from newsletter.store.feedback import Event
+from newsletter.store.models import Delivery, InboundReport, Issue, SystemMail
 from newsletter.store.states import SystemMailState
 from subscribers import consent, erasure, tags
 from subscribers.models import (

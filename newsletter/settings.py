@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     unsubscribe_mailto: str = ""
     bounces_to: str = ""
     editors: Annotated[tuple[str, ...], NoDecode] = ()
+    operators: Annotated[tuple[str, ...], NoDecode] = ()
+    tracking: bool = True
     timezone: ZoneInfo = ZoneInfo("UTC")
     send_at: Annotated[SendAt, NoDecode] = SendAt(1, time(9, 0))
     plan_ahead_hours: int = Field(default=24, ge=1, le=144)
@@ -96,6 +98,9 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = None
     sendgrid_api_key: SecretStr | None = None
     sendgrid_url: str = "https://api.sendgrid.com"
+    sendgrid_webhook_key: str = ""
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    webhook_freshness_minutes: int = Field(default=10, ge=1, le=1_440)
     smtp_connections: Connections = 4
     rate_per_second: PerSecond = None
     rate_per_hour: Count = None
@@ -110,6 +115,7 @@ class Settings(BaseSettings):
     form_origins: Annotated[Origins, NoDecode] = ()
     sign_ups_per_ip: SignUps = 5
     sign_ups_per_hour: SignUps = 500
+    votes_per_ip: SignUps = 20
     proof_of_work: PuzzleTries = 0
     sign_ups_unsolved_per_hour: SignUpsOrNone = 20
     now: datetime | None = None
@@ -128,7 +134,9 @@ class Settings(BaseSettings):
             values[_FROM_VARIABLE] = values.pop("from")
         return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
 
-    @field_validator("secret_keys", "editors", "seeds", mode="before")
+    @field_validator(
+        "secret_keys", "webhook_secrets", "editors", "operators", "seeds", mode="before"
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -183,7 +191,7 @@ class Settings(BaseSettings):
             raise ValueError("has more than 15 characters before the @; write bounces@example.com")
         return value
 
-    @field_validator("editors", "seeds")
+    @field_validator("editors", "operators", "seeds")
     @classmethod
     def _mailboxes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for one in value:

@@ -45,6 +45,7 @@ class Purpose(IntEnum):
     MOVE_TO = 7  # the new mailbox's say; expires
     OWN_DATA = 8  # fetch or erase all that is held on oneself; expires
     UNDO = 9  # take one leaving back; expires
+    VOTE = 10  # ship or skip, through one issue for one reader; never expires
     BOUNCE = 31  # which message a bounce is about; stands in an address
 
 
@@ -110,6 +111,12 @@ class Keyring:
 
     def read_preferences(self, token: str) -> DeliveryToken:
         return DeliveryToken(*_PAIR.unpack(self._verify(Purpose.PREFERENCES, token, _PAIR.size)))
+
+    def vote(self, issue_id: int, subscriber_id: int) -> str:
+        return self._sign(Purpose.VOTE, _PAIR.pack(issue_id, subscriber_id))
+
+    def read_vote(self, token: str) -> DeliveryToken:
+        return DeliveryToken(*_PAIR.unpack(self._verify(Purpose.VOTE, token, _PAIR.size)))
 
     def confirm(self, subscriber_id: int, now: datetime) -> str:
         return self._sign_timed(Purpose.CONFIRM, subscriber_id, now)

@@ -36,6 +36,7 @@ class Slot(StrEnum):
     DELIVERY = "delivery"  # token of one issue for one reader, in pixel and click addresses
     UNSUBSCRIBE = "unsubscribe"  # token of the unsubscribe address
     PREFERENCES = "preferences"  # token of the page of a reader's own choices
+    VOTE = "vote"  # token of ship or skip, through this issue
     CONFIRM = "confirm"  # token of a sign-up's confirmation address
     MOVE = "move"  # token of a change of address, for one of its two mailboxes
     DATA = "data"  # token of the page of all that is held on a reader

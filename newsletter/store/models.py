@@ -10,9 +10,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Index, UniqueConstraint, true
 from sqlmodel import Field, SQLModel
 
+import newsletter.store.feedback  # noqa: F401  (registers what comes back from readers)
 import subscribers.models  # noqa: F401  (registers the tables that foreign keys point at)
 
 
@@ -71,6 +72,9 @@ class Issue(SQLModel, table=True):
     )
     language: str = Field(  # of its content when it was frozen (BCP 47); "": every reader's
         default="", max_length=35, sa_column_kwargs={"server_default": ""}
+    )
+    is_tracked: bool = Field(  # False: no pixel, links lead straight where they go
+        default=True, sa_column_kwargs={"server_default": true()}
     )
     silence_counted_at: datetime | None = None  # when who gave no sign of life was counted
     rendered_id: int | None = None  # the render that stands now
@@ -218,6 +222,8 @@ class Delivery(SQLModel, table=True):
     changed_at: datetime
     receipt: str = ""  # the provider's own id or answer
     due_at: datetime | None = None  # deferred by us: planned again, for then
+    submitted_at: datetime | None = None  # when the provider took it
+    delivered_at: datetime | None = None  # the earliest instant the provider names
 
 
 class Request(SQLModel, table=True):
@@ -266,23 +272,6 @@ class Pace(SQLModel, table=True):
     seen_at: datetime
     per_second: float
     limited_by: str = ""  # a sentence; empty where nothing of ours holds it back
-
-
-class Event(SQLModel, table=True):
-    """An immutable fact about a delivery. Append-only."""
-
-    __tablename__ = "event"
-    __table_args__ = (Index("ix_event_issue_id_kind", "issue_id", "kind"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    issue_id: int | None = Field(default=None, foreign_key="issue.id")
-    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id", index=True)
-    kind: str = Field(max_length=24)  # image_load, click, unsubscribe
-    link: int | None = None
-    at: datetime
-    method: str = Field(default="", max_length=8)
-    agent: str = Field(default="", max_length=300)
-    network: str = Field(default="", max_length=64)  # truncated: /24 of IPv4, /48 of IPv6
 
 
 class Bookmark(SQLModel, table=True):

@@ -18,6 +18,16 @@ class EventKind(StrEnum):
     IMAGE_LOAD = "image_load"  # something fetched the pixel: a person, a proxy, a scanner
     CLICK = "click"  # something followed a link
     UNSUBSCRIBE = "unsubscribe"  # left through this issue's link
+    VOTE = "vote"  # pressed ship or skip
+    PREFERENCES = "preferences"  # changed their choices through this issue's link
+
+
+class Label(StrEnum):
+    """What an event is taken for; "" in the store until it was looked at."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+    UNKNOWN = "unknown"
 
 
 _APPEND = text(

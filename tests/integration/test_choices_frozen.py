@@ -17,7 +17,8 @@ from newsletter.editorial import approvals, issues, topics
 from newsletter.editorial.planning import Changes
 from newsletter.errors import ApprovalError, RefusedError
 from newsletter.store.engine import session_on
-from newsletter.store.models import Delivery, Event, Issue, IssueTopic
+from newsletter.store.feedback import Event
+from newsletter.store.models import Delivery, Issue, IssueTopic
 from subscribers import segments
 from subscribers.errors import SegmentError
 from subscribers.models import Engagement, Subscriber, SubscriberTag, SubscriberTopic

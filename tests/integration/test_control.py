@@ -22,7 +22,7 @@ from sqlalchemy import text
 from newsletter import control, pipeline
 from newsletter.app import App
 from newsletter.errors import NotFoundError, RefusedError, SettingsError
-from newsletter.store.models import Event
+from newsletter.store.feedback import Event
 from newsletter.store.states import IssueState
 from newsletter.tick import tick
 

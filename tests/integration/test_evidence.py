@@ -12,7 +12,8 @@ from sqlalchemy import Engine, text
 from newsletter.delivery import evidence, ledger
 from newsletter.providers.base import Evidence
 from newsletter.store.engine import session_on
-from newsletter.store.models import Event, Request
+from newsletter.store.feedback import Event
+from newsletter.store.models import Request
 
 
 def change(engine: Engine, statement: str, **values: Any) -> None:
