@@ -14,6 +14,7 @@ from sqlmodel import Session, select
 
 from newsletter.app import App
 from newsletter.errors import NotFoundError
+from newsletter.store import search
 from subscribers import audit, bulk, consent, segments, suppression, tags, undo
 from subscribers.address import EmailAddress, clean_name
 from subscribers.effects import BulkAction
@@ -219,12 +220,15 @@ def known(session: Session, email: str) -> Subscriber:
 
 def _choice(app: App, wanted: Wanted) -> bulk.Choice:
     """Raises SegmentError, which points at the word, for a rule that cannot be read."""
-    chosen = bulk.Choice(status=wanted.status, search=wanted.search, tag=wanted.tag)
+    chosen = bulk.Choice(
+        status=wanted.status, search=wanted.search, tag=wanted.tag, find=search.find
+    )
     if not wanted.rule:
         return chosen
     rule = segments.parse(wanted.rule)
-    condition = segments.compiled(rule, now=app.clock()).statement("")
-    return replace(chosen, rule=str(rule), condition=condition)
+    domains = app.disposable_domains()
+    meant = segments.compiled(rule, now=app.clock(), disposable_domains=domains)
+    return replace(chosen, rule=str(rule), condition=meant.statement(""))
 
 
 def _outcome(action: str, entry: int | None, account: bulk.Account) -> Outcome:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, TextClause, bindparam, func, or_, text
 from sqlmodel import Session, col, select
@@ -18,6 +18,7 @@ from subscribers.models import Subscriber, SubscriberStatus
 
 MAX_IDS = 900  # bound parameters of one statement: older SQLite builds allow 999
 MAX_PAGE = 1000
+MOST_FINDS = 5  # of MAX_IDS each, before a search goes through the list itself
 
 # Why subscriber `s` with suppression `p` may not be written to; '' where nothing stands against it.
 # In the order in which it matters to a reader of the proof: complaint > left > other suppressions >
@@ -93,6 +94,18 @@ class Reader:
     address: str
     name: str
     is_tracked: bool = True
+
+
+class Finder(Protocol):
+    """What a store knows of who has a text in their address or name, if it knows anything.
+
+    Ids above `after_id`, ascending, at most `limit`: nobody else above them can have `part`, which
+    is in lower case. None where it cannot tell.
+    """
+
+    def __call__(
+        self, session: Session, part: str, *, after_id: int, limit: int
+    ) -> list[int] | None: ...
 
 
 def candidates_sql(*, some_left_out: bool) -> str:
@@ -174,29 +187,60 @@ def page(
     limit: int = MAX_PAGE,
     status: SubscriberStatus | None = None,
     search: str | None = None,
+    find: Finder | None = None,
 ) -> list[Subscriber]:
     """Subscribers with an id above `after_id`, by id, at most `limit` (1 to 1000).
 
     search: part of an address or a name, in any case; with an @ in it of an address alone, and
-    `@example.org` everybody at a domain. A page costs the same wherever it starts, but a search
-    that few match looks at the whole list.
+    `@example.org` everybody at a domain. A page costs the same wherever it starts; a search that
+    few match looks at the whole list where `find` does not say who it can be.
     """
-    query = select(Subscriber).where(col(Subscriber.id) > after_id)
+    query = select(Subscriber).order_by(col(Subscriber.id))
     if status is not None:
         query = query.where(Subscriber.status == status)
-    if search and search.strip():
-        query = query.where(_searched(search.strip().lower()))
     size = max(1, min(limit, MAX_PAGE))
-    return list(session.exec(query.order_by(col(Subscriber.id)).limit(size)))
+    part = (search or "").strip().lower()
+    if not part:
+        return list(session.exec(query.where(col(Subscriber.id) > after_id).limit(size)))
+    page: list[Subscriber] = []
+    chunk = min(size, MAX_IDS) if status is None else MAX_IDS
+    for ids in _may_be(session, part, after_id, chunk, find):
+        named = query.where(col(Subscriber.id).in_(ids), _has(part))
+        page += session.exec(named.limit(size - len(page)))
+        if len(page) == size or len(ids) < chunk:
+            return page
+        after_id = ids[-1]
+    walk = query.where(col(Subscriber.id) > after_id, _searched(part))
+    return [*page, *session.exec(walk.limit(size - len(page)))]
+
+
+def _may_be(
+    session: Session, part: str, after_id: int, size: int, find: Finder | None
+) -> Iterator[Sequence[int]]:
+    """The ids `find` leads to, `size` at a time; what many have, a walk finds as soon."""
+    if find is None:
+        return
+    session.flush()
+    for _ in range(MOST_FINDS):
+        ids = find(session, part, after_id=after_id, limit=size)
+        if ids is None:
+            return
+        yield ids
+        after_id = ids[-1]
 
 
 def _searched(part: str) -> ColumnElement[bool]:
-    """What holds of those a search means. `address_key` is in lower case."""
-    key = col(Subscriber.address_key).contains(part, autoescape=True)
+    """`_has`, for a walk over the whole list."""
     if part.isascii() and "@" in part[1:]:
         # Few have it: found in the unique index on the address, which is a third of the table.
-        return col(Subscriber.id).in_(select(Subscriber.id).where(key))
-    if part.isascii() and part.startswith("@"):
+        return col(Subscriber.id).in_(select(Subscriber.id).where(_has(part)))
+    return _has(part)
+
+
+def _has(part: str) -> ColumnElement[bool]:
+    """What holds of those a search means. `address_key` is in lower case."""
+    key = col(Subscriber.address_key).contains(part, autoescape=True)
+    if part.isascii() and "@" in part:
         return key
     # Not lower() of an address too: it differs from the key by an international domain alone.
     kept = () if part.isascii() else (Subscriber.address,)

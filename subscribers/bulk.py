@@ -19,6 +19,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
 from subscribers import audience, audit, effects
+from subscribers.choices import OURS
 from subscribers.effects import TAGGING, BulkAction
 from subscribers.errors import AudienceError
 from subscribers.models import (
@@ -35,7 +36,6 @@ from subscribers.tags import clean_tag
 
 PAGE = 1000
 SAMPLE = 10
-OURS = ("operator%", "sunset%")  # sources of pauses that readers did not ask for themselves
 
 _S = aliased(Subscriber, name="s")  # what a compiled rule calls a reader
 
@@ -57,6 +57,7 @@ class Choice:
     """Whom an act is meant for: all that is given must hold.
 
     ids: these readers. rule: as an operator wrote it; condition: what it was compiled to, of `s`.
+    find: what the store knows of who has the text searched for.
     """
 
     status: SubscriberStatus | None = None
@@ -65,6 +66,7 @@ class Choice:
     ids: tuple[int, ...] = ()
     rule: str = ""
     condition: TextClause | None = None
+    find: audience.Finder | None = None
 
     @property
     def is_everybody(self) -> bool:
@@ -265,6 +267,7 @@ def _found(session: Session, choice: Choice, after_id: int) -> Iterator[list[int
         limit=audience.MAX_IDS,
         status=choice.status,
         search=choice.search,
+        find=choice.find,
     ):
         ids = [one.id for one in found if one.id is not None]
         session.expunge_all()
@@ -344,4 +347,4 @@ def _paused_by_us() -> ColumnElement[bool]:
         .correlate(_S)
         .scalar_subquery()
     )
-    return or_(*(source.like(ours) for ours in OURS))
+    return or_(*(source.like(f"{ours}%") for ours in OURS))

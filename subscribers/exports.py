@@ -101,7 +101,8 @@ def _people(session: Session, only: TextClause | None) -> Iterator[_Line]:
 
 def _page(session: Session, only: TextClause | None, after_id: int) -> Sequence[Row[Any]]:
     table = Subscriber.__table__.alias("s")  # type: ignore[attr-defined]
-    query = select(table).where(table.c.id > after_id, table.c.status != SubscriberStatus.ERASED)
+    columns = [column for column in table.c if column.computed is None]
+    query = select(*columns).where(table.c.id > after_id, table.c.status != SubscriberStatus.ERASED)
     if only is not None:
         query = query.where(only)
     return session.connection().execute(query.order_by(table.c.id).limit(PAGE_ROWS)).all()

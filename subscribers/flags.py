@@ -19,12 +19,6 @@ ROLES = frozenset((
     "unsubscribe", "usenet", "uucp", "web", "webmaster", "www",
 ))  # fmt: skip
 
-# What follows the last @ of `s.address_key`, in functions that SQLite and PostgreSQL share: rtrim
-# takes away whatever is no @ from the end.
-DOMAIN_SQL = (
-    "substr(s.address_key, length(rtrim(s.address_key, replace(s.address_key, '@', ''))) + 1)"
-)
-
 
 class AddressFlag(StrEnum):
     """Why an address deserves a look."""

@@ -75,7 +75,11 @@ def _table(model: type[SQLModel]) -> Table:
 def _member(name: str, model: type[SQLModel], *, without: Sequence[str] = ()) -> _Member:
     table = _table(model)
     left_out = {"id", "subscriber_id", *without}
-    columns = tuple(column.name for column in table.columns if column.name not in left_out)
+    columns = tuple(
+        column.name
+        for column in table.columns
+        if column.name not in left_out and column.computed is None
+    )
     return _Member(name, table, columns, is_owned="subscriber_id" in table.columns)
 
 

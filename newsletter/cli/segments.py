@@ -66,6 +66,18 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 
 @program.command()
+def remove(name: Name, by: By = "", as_json: AsJson = False) -> None:
+    """Remove a segment; refused while an issue that is not frozen yet is for it."""
+    from newsletter import segments
+
+    segments.remove(open_app(), name, by=by or getpass.getuser())
+    if as_json:
+        print_json({"name": name, "outcome": "removed"})
+    else:
+        say(f"{name}: removed")
+
+
+@program.command()
 def count(rule: TheRule, as_json: AsJson = False) -> None:
     """Count the readers a rule holds for now."""
     from newsletter import segments

@@ -86,6 +86,7 @@ def _import(
     by: str,
     dry_run: bool,
 ) -> ImportReport:
+    from newsletter.store import search
     from subscribers.transfer import Stated, judged, take_in
 
     now = app.clock()
@@ -109,6 +110,7 @@ def _import(
             )
             if not dry_run:
                 _log(session, app, by, "import", stated.source, report.added)
+                search.catch_up(session)
             return report
 
 
@@ -138,6 +140,7 @@ def _write_rejected(read: Judged, errors: Path) -> None:
 
 
 def _import_whole(app: App, file: Path, *, by: str, dry_run: bool, as_json: bool) -> None:
+    from newsletter.store import search
     from subscribers.whole import import_whole
 
     with _opened(file) as stream, app.session() as session:
@@ -147,6 +150,7 @@ def _import_whole(app: App, file: Path, *, by: str, dry_run: bool, as_json: bool
             session.rollback()
         else:
             _log(session, app, by, "import whole", f"import:{file.name}", readers)
+            search.catch_up(session)
     if as_json:
         print_json({"dry_run": dry_run, "rows": counts})
         return
@@ -205,14 +209,14 @@ def export(
 
 
 def _lines(app: App, shape: str, segment: str) -> Iterator[str]:
-    from subscribers import segments
+    from newsletter import segments
     from subscribers.dialects import DIALECTS
     from subscribers.exports import export_lines
 
     with app.session(readonly=True) as session:
         only = None
         if segment:
-            only = segments.condition(session, segment, now=app.clock()).statement("")
+            only = segments.condition(app, session, segment)
         yield from export_lines(session, DIALECTS[shape], only=only)
 
 

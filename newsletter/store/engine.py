@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from newsletter.errors import StoreError
+from newsletter.store.search import is_of_search
 
 BUSY_TIMEOUT_MS = 10_000
 HEAD = "0004"  # the newest migration: known without loading Alembic
@@ -172,8 +173,10 @@ def schema_differences(engine: Engine) -> list[Any]:
 
     import newsletter.store.models  # noqa: F401  (registers the tables)
 
+    opts = {"include_name": lambda name, kind, _of: kind != "table" or not is_of_search(name)}
     with explaining_store_errors(), engine.connect() as connection:
-        return list(compare_metadata(MigrationContext.configure(connection), SQLModel.metadata))
+        context = MigrationContext.configure(connection, opts=opts)
+        return list(compare_metadata(context, SQLModel.metadata))
 
 
 def alembic_config(connection: Any) -> Any:

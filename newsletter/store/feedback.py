@@ -80,6 +80,12 @@ class ProviderEvent(SQLModel, table=True):
             sqlite_where=text("is_waiting"),
             postgresql_where=text("is_waiting"),
         ),
+        Index(  # the few through whose issue somebody left
+            "ix_provider_event_left",
+            "issue_id",
+            sqlite_where=text("kind = 'unsubscribed'"),
+            postgresql_where=text("kind = 'unsubscribed'"),
+        ),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -109,6 +115,8 @@ class Vote(SQLModel, table=True):
     __tablename__ = "vote"
     __table_args__ = (
         UniqueConstraint("comparison_id", "tool", "subscriber_id"),
+        # Holds all that is added up, in the order it is added up in.
+        Index("ix_vote_tally", "comparison_id", "tool", "verdict", "suspicion", "subscriber_id"),
         Index(
             "uq_vote_visitor",
             "comparison_id",
@@ -131,6 +139,25 @@ class Vote(SQLModel, table=True):
     suspicion: str = Field(default="", max_length=24)
 
 
+class Ballot(SQLModel, table=True):
+    """One press of ship or skip by a reader, as it came; append-only, each once.
+
+    A reader's votes are worked out from all their ballots: see `editorial.votes`. is_hurried: the
+    form came back sooner than a person answers.
+    """
+
+    __tablename__ = "ballot"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+
+    subscriber_id: int = Field(foreign_key="subscriber.id", primary_key=True)
+    comparison_id: int = Field(foreign_key="comparison.id", primary_key=True)
+    tool: str = Field(primary_key=True, max_length=120)
+    at: datetime = Field(primary_key=True)
+    verdict: str = Field(primary_key=True, max_length=4)
+    is_hurried: bool = Field(primary_key=True)
+    issue_id: int = Field(foreign_key="issue.id")  # whose mail it came from
+
+
 class Snapshot(SQLModel, table=True):
     """Figures as they were worked out at an instant: `issue:12`, `list`.
 
@@ -147,7 +174,10 @@ class Snapshot(SQLModel, table=True):
 
 
 class WebhookEndpoint(SQLModel, table=True):
-    """An address that is told of what happens; signed with its own secret."""
+    """An address that is told of what happens; signed with its own secret.
+
+    sends_addresses: whether it is told readers' mail addresses beside their ids.
+    """
 
     __tablename__ = "webhook_endpoint"
 
@@ -158,6 +188,8 @@ class WebhookEndpoint(SQLModel, table=True):
     added_at: datetime
     added_by: str = Field(max_length=200)
     removed_at: datetime | None = None
+    removed_because: str = Field(default="", max_length=200)
+    sends_addresses: bool = False
 
 
 class WebhookMessage(SQLModel, table=True):
@@ -166,7 +198,7 @@ class WebhookMessage(SQLModel, table=True):
     __tablename__ = "webhook_message"
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event"),
-        Index("ix_webhook_message_state_due_at", "state", "due_at"),
+        Index("ix_webhook_message_due", "endpoint_id", "state", "due_at"),
     )
 
     id: int | None = Field(default=None, primary_key=True)

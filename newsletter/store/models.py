@@ -82,6 +82,7 @@ class Issue(SQLModel, table=True):
     candidates: int | None = None  # how many the audience held when it was frozen
     frozen_at: datetime | None = None
     done_at: datetime | None = None
+    told_at: datetime | None = None  # when that it is done was written down for webhooks
     corrects_id: int | None = None  # of a correction: the issue whose readers it goes to
 
 

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 from subscribers.segments.compiler import Condition, compiled
+from subscribers.segments.counting import Counted
 from subscribers.segments.parser import parse
-from subscribers.segments.saved import Counted, SavedSegment, condition, count, every, find, save
+from subscribers.segments.saved import SavedSegment, condition, count, every, find, remove, save
 
 __all__ = [
     "Condition",
@@ -22,5 +23,6 @@ __all__ = [
     "every",
     "find",
     "parse",
+    "remove",
     "save",
 ]

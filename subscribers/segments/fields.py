@@ -38,9 +38,10 @@ MAX_COUNT = 1_000_000_000  # of a number; both stores count so far
 class Field:
     """One thing to ask about.
 
-    sql: the column or expression; of a flag the condition. table: of a text that a reader may have
-    several of, where they are kept by subscriber_id. choices: all the words a text can be. folded:
-    compared in lower case (of ASCII where the store knows no more).
+    sql: the column or expression; of a flag the condition. table: where it is kept by
+    subscriber_id, if not with the subscriber: a reader has several texts, and at most one row of
+    what is known of their behaviour. choices: all the words a text can be. folded: compared in
+    lower case (of ASCII where the store knows no more).
     """
 
     name: str
@@ -52,13 +53,15 @@ class Field:
     meaning: str = ""
 
 
-_ENGAGEMENT = "(SELECT e.{column} FROM engagement e WHERE e.subscriber_id = s.id)"
+ENGAGEMENT = "engagement"
+# Issues in a row without a human sign of life: `silent for 3 issues`, `opened last 4 issues`.
+SILENCE = "issues_without"
 
 FIELDS = {
     field.name: field
     for field in (
         Field("address", Kind.TEXT, "s.address_key", folded=True, meaning="the whole address"),
-        Field("domain", Kind.TEXT, "s.address_key", folded=True, meaning="what follows the @"),
+        Field("domain", Kind.TEXT, "s.domain", folded=True, meaning="what follows the @"),
         Field("name", Kind.TEXT, "s.name", folded=True, meaning="how they are greeted"),
         Field("status", Kind.TEXT, "s.status", choices=tuple(SubscriberStatus)),
         Field("frequency", Kind.TEXT, "s.frequency", choices=("weekly", "monthly")),
@@ -74,26 +77,18 @@ FIELDS = {
         Field(
             "seen",
             Kind.INSTANT,
-            _ENGAGEMENT.format(column="last_human_at"),
+            "last_human_at",
+            ENGAGEMENT,
             meaning="the last human sign of life",
         ),
-        Field(
-            "soft_bounces",
-            Kind.NUMBER,
-            "coalesce(" + _ENGAGEMENT.format(column="soft_bounces") + ", 0)",
-            meaning="issues in a row",
-        ),
+        Field("soft_bounces", Kind.NUMBER, "soft_bounces", ENGAGEMENT, meaning="issues in a row"),
         Field("tracked", Kind.FLAG, "s.is_tracked", meaning="did not switch tracking off"),
         Field(
             "suppressed",
             Kind.FLAG,
-            "EXISTS (SELECT 1 FROM suppression p WHERE p.address_key = s.address_key"
-            " AND p.lifted_at IS NULL)",
+            "s.address_key IN (SELECT p.address_key FROM suppression p WHERE p.lifted_at IS NULL)",
         ),
         Field("role address", Kind.FLAG, "", meaning="info@, sales@, ..."),
         Field("disposable", Kind.FLAG, "", meaning="at a throw-away domain"),
     )
 }
-
-# Issues in a row without a human sign of life: `silent for 3 issues`, `opened last 4 issues`.
-SILENCE_SQL = "coalesce(" + _ENGAGEMENT.format(column="issues_without") + ", 0)"

@@ -12,7 +12,8 @@ from sqlmodel import Session, col, select
 
 from subscribers.errors import SegmentError
 from subscribers.models import Segment
-from subscribers.segments.compiler import Condition, compiled
+from subscribers.segments.compiler import Condition, compiled, parted
+from subscribers.segments.counting import Counted, counted
 from subscribers.segments.parser import parse
 from subscribers.segments.tree import Rule
 
@@ -28,21 +29,6 @@ class SavedSegment:
     rule: str
     saved_at: datetime
     saved_by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """How many a rule holds for, and how many of them may be written to by their status."""
-
-    readers: int
-    active: int
-
-
-# One walk: of the ids a term leads to by its own index, else of the whole table in its order.
-_COUNT = (
-    "SELECT count(*) AS readers, count(CASE WHEN s.status = 'active' THEN 1 END) AS active"
-    " FROM subscriber s WHERE s.status <> 'erased' AND"
-)
 
 
 def save(session: Session, name: str, rule: str, *, by: str, now: datetime) -> SavedSegment:
@@ -63,6 +49,13 @@ def save(session: Session, name: str, rule: str, *, by: str, now: datetime) -> S
         session.add(row)
         session.flush()
     return _as_value(row)
+
+
+def remove(session: Session, name: str) -> None:
+    """Raises SegmentError, which names the nearest one, where there is none of that name."""
+    find(session, name)
+    session.delete(_row(session, name))
+    session.flush()
 
 
 def every(session: Session) -> list[SavedSegment]:
@@ -102,13 +95,8 @@ def count(
     now: datetime,
     disposable_domains: Collection[str] = frozenset(),
 ) -> Counted:
-    """How many subscribers a rule holds for now; the erased are nobody's readers."""
-    session.flush()
-    meant = compiled(rule, now=now, disposable_domains=disposable_domains)
-
-    statement = meant.statement(_COUNT)
-    row = session.connection().execute(statement).one()
-    return Counted(row.readers, row.active)
+    """How many subscribers a rule holds for now."""
+    return counted(session, parted(rule, now=now, disposable_domains=disposable_domains))
 
 
 def _row(session: Session, name: str) -> Segment | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from forks import in_a_process
 
+from newsletter.store import search
 from newsletter.store.engine import open_engine, session_on, upgrade
 from subscribers.address import EmailAddress
 from subscribers.exports import export_lines
@@ -94,6 +95,7 @@ def imported(people: Path, home: Path) -> float:
         session_on(engine) as session,
     ):
         report = take_in(session, read, now=NOW)
+        search.catch_up(session)  # so that they can be searched for: the command does it, too
     assert report.added == report.rows
     return time.perf_counter() - started
 

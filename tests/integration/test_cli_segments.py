@@ -9,6 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from publication import finished, open_home, readers, store
+
+from newsletter import desk, pipeline, segments
+from newsletter.editorial.planning import Changes
+from newsletter.errors import RefusedError, SettingsError
+from subscribers.exports import export_lines
 
 pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
 
@@ -46,3 +52,49 @@ def test_a_rule_that_cannot_be_read_is_shown_with_its_word(home: Path) -> None:
     assert refused.returncode == 1
     assert "  trackd\n  ^^^^^^" in refused.stderr
     assert "did you mean tracked?" in refused.stderr
+
+
+def test_a_segment_is_removed_unless_an_issue_waits_for_it(home: Path) -> None:
+    app = open_home(home)
+    segments.save(app, "at-example", "domain = 'example.com'", by="Olga")
+    readers(app, 1)
+    store(app, finished("One vs Two"))
+    pipeline.plan(app)
+    pipeline.edit(app, "latest", Changes(audience="segment:at-example"))
+    with pytest.raises(RefusedError, match=r"the audience of issue 2026-W48.*not frozen yet"):
+        segments.remove(app, "at-example", by="Olga")
+    pipeline.approve(app, "latest", by="the editor")
+    pipeline.send(app, "latest")
+    app.engine.dispose()
+    gone = json.loads(_run(home, "segments", "remove", "at-example", "--json").stdout)
+    assert gone == {"name": "at-example", "outcome": "removed"}
+    assert _run(home, "segments", "remove", "at-example").returncode == 1
+    assert "segment removed" in _run(home, "audit", "list").stdout
+    assert _run(home, "issue", "proof", "latest").returncode == 0
+    assert _run(home, "issue", "show", "latest").returncode == 0
+
+
+def test_a_list_of_disposable_domains_counts_wherever_a_rule_does(
+    home: Path, tmp_path: Path
+) -> None:
+    domains = tmp_path / "domains.txt"
+    domains.write_text("# thrown away\nExample.com\n")
+    app = open_home(home, disposable_domains=domains)
+    readers(app, 2)
+    segments.save(app, "keepers", "not disposable", by="Olga")
+    assert segments.count(app, "disposable").readers == 2
+    assert segments.show(app, "keepers").counted.readers == 0
+    assert len(list(desk.readers(app, desk.Wanted(rule="disposable")))) == 2
+    with app.session(readonly=True) as session:
+        only = segments.condition(app, session, "keepers")
+        assert len(list(export_lines(session, only=only))) == 1  # the header
+    store(app, finished("One vs Two"))
+    pipeline.plan(app)
+    pipeline.edit(app, "latest", Changes(audience="segment:keepers"))
+    pipeline.approve(app, "latest", by="the editor")
+    pipeline.send(app, "latest")
+    assert pipeline.prove(app, "latest").excluded == {"not in the segment keepers": 2}
+    domains.unlink()
+    with pytest.raises(SettingsError, match=r"disposable domains, .*domains.txt, cannot be read"):
+        segments.count(app, "disposable")
+    app.engine.dispose()

@@ -14,6 +14,7 @@ from subscribers import engagement, flags, segments
 from subscribers.errors import SegmentError
 from subscribers.models import (
     ConsentRecord,
+    Engagement,
     Subscriber,
     SubscriberTag,
     SubscriberTopic,
@@ -45,7 +46,7 @@ def session(database: Engine) -> Iterator[Session]:
         session.add(ConsentRecord(subscriber_id=2, action="signed_up", at=NOW, source="form"))
         session.add(Suppression(address_key="ann@example.org", reason="manual", at=NOW))
         engagement.sign_of_life(session, 1, days_ago(5))
-        engagement.soft_bounced(session, 2, issue_id=7)
+        engagement.soft_bounces_are(session, 2, 1, newest=7)
         yield session
 
 
@@ -164,14 +165,14 @@ def test_a_list_of_domains_is_read_as_people_write_them() -> None:
     }
 
 
-def test_an_issue_bounces_softly_once_and_a_delivery_ends_the_row(session: Session) -> None:
-    assert engagement.soft_bounced(session, 1, issue_id=8) == 1
-    assert engagement.soft_bounced(session, 1, issue_id=8) == 1
-    assert engagement.soft_bounced(session, 1, issue_id=7) == 1  # came late
-    assert engagement.soft_bounced(session, 1, issue_id=9) == 2
-    engagement.delivered(session, [1, 3])
-    assert engagement.soft_bounced(session, 1, issue_id=10) == 1
-    assert engagement.soft_bounced(session, 999, issue_id=10) == 0
+def test_soft_bounces_are_what_was_last_said_of_them(session: Session) -> None:
+    engagement.soft_bounces_are(session, 1, 2, newest=8)
+    assert who(session, "soft_bounces >= 2") == {1}
+    engagement.soft_bounces_are(session, 1, 0, newest=None)
+    engagement.soft_bounces_are(session, 3, 0, newest=None)  # never bounced: no row is made
+    engagement.soft_bounces_are(session, 999, 1, newest=8)  # unknown
+    assert who(session, "soft_bounces >= 1") == {2}
+    assert session.get(Engagement, 3) is None
 
 
 def test_an_old_sign_of_life_does_not_hide_a_newer_one(session: Session) -> None:

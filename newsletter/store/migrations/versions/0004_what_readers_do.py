@@ -37,6 +37,8 @@ def upgrade() -> None:
         sa.Column("added_at", sqltypes.UTCDateTime(), nullable=False),
         sa.Column("added_by", sqltypes.AutoString(length=200), nullable=False),
         sa.Column("removed_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("removed_because", sqltypes.AutoString(length=200), nullable=False),
+        sa.Column("sends_addresses", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
     )
     op.create_table(
@@ -80,6 +82,13 @@ def upgrade() -> None:
             unique=False,
             sqlite_where=sa.text("is_waiting"),
             postgresql_where=sa.text("is_waiting"),
+        )
+        batch_op.create_index(
+            "ix_provider_event_left",
+            ["issue_id"],
+            unique=False,
+            sqlite_where=sa.text("kind = 'unsubscribed'"),
+            postgresql_where=sa.text("kind = 'unsubscribed'"),
         )
 
     op.create_table(
@@ -130,12 +139,45 @@ def upgrade() -> None:
     with op.batch_alter_table("vote", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_vote_subscriber_id"), ["subscriber_id"], unique=False)
         batch_op.create_index(
+            "ix_vote_tally",
+            ["comparison_id", "tool", "verdict", "suspicion", "subscriber_id"],
+            unique=False,
+        )
+        batch_op.create_index(
             "uq_vote_visitor",
             ["comparison_id", "tool", "visitor"],
             unique=True,
             sqlite_where=sa.text("visitor <> ''"),
             postgresql_where=sa.text("visitor <> ''"),
         )
+
+    op.create_table(
+        "ballot",
+        sa.Column("subscriber_id", sa.Integer(), nullable=False),
+        sa.Column("comparison_id", sa.Integer(), nullable=False),
+        sa.Column("tool", sqltypes.AutoString(length=120), nullable=False),
+        sa.Column("at", sqltypes.UTCDateTime(), nullable=False),
+        sa.Column("verdict", sqltypes.AutoString(length=4), nullable=False),
+        sa.Column("is_hurried", sa.Boolean(), nullable=False),
+        sa.Column("issue_id", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["comparison_id"], ["comparison.id"], name=op.f("fk_ballot_comparison_id_comparison")
+        ),
+        sa.ForeignKeyConstraint(["issue_id"], ["issue.id"], name=op.f("fk_ballot_issue_id_issue")),
+        sa.ForeignKeyConstraint(
+            ["subscriber_id"], ["subscriber.id"], name=op.f("fk_ballot_subscriber_id_subscriber")
+        ),
+        sa.PrimaryKeyConstraint(
+            "subscriber_id",
+            "comparison_id",
+            "tool",
+            "at",
+            "verdict",
+            "is_hurried",
+            name=op.f("pk_ballot"),
+        ),
+        sqlite_with_rowid=False,
+    )
 
     op.create_table(
         "webhook_message",
@@ -160,7 +202,9 @@ def upgrade() -> None:
         ),
     )
     with op.batch_alter_table("webhook_message", schema=None) as batch_op:
-        batch_op.create_index("ix_webhook_message_state_due_at", ["state", "due_at"], unique=False)
+        batch_op.create_index(
+            "ix_webhook_message_due", ["endpoint_id", "state", "due_at"], unique=False
+        )
 
     op.create_table(
         "webhook_attempt",
@@ -195,14 +239,28 @@ def upgrade() -> None:
         )
         batch_op.add_column(sa.Column("rules", sa.Integer(), server_default="0", nullable=False))
 
-    with op.batch_alter_table("issue", schema=None) as batch_op:
+    # What came in before there were rules is looked at, too.
+    op.execute(
+        "INSERT INTO to_classify (issue_id, subscriber_id, due_at)"
+        " SELECT issue_id, subscriber_id, max(at) FROM event WHERE issue_id IS NOT NULL"
+        " AND subscriber_id IS NOT NULL AND kind <> 'resend' GROUP BY issue_id, subscriber_id"
+    )
+
+    # Never a new table in its place: other tables' rows point at this one's.
+    with op.batch_alter_table("issue", schema=None, recreate="never") as batch_op:
         batch_op.add_column(
             sa.Column("is_tracked", sa.Boolean(), server_default=sa.true(), nullable=False)
         )
+        batch_op.add_column(sa.Column("told_at", sqltypes.UTCDateTime(), nullable=True))
+
+    _ways_to_find_readers()
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("issue", schema=None) as batch_op:
+    _no_ways_to_find_readers()
+
+    with op.batch_alter_table("issue", schema=None, recreate="never") as batch_op:
+        batch_op.drop_column("told_at")
         batch_op.drop_column("is_tracked")
 
     with op.batch_alter_table("event", schema=None) as batch_op:
@@ -219,7 +277,7 @@ def downgrade() -> None:
 
     op.drop_table("webhook_attempt")
     with op.batch_alter_table("webhook_message", schema=None) as batch_op:
-        batch_op.drop_index("ix_webhook_message_state_due_at")
+        batch_op.drop_index("ix_webhook_message_due")
 
     op.drop_table("webhook_message")
     with op.batch_alter_table("vote", schema=None) as batch_op:
@@ -228,14 +286,21 @@ def downgrade() -> None:
             sqlite_where=sa.text("visitor <> ''"),
             postgresql_where=sa.text("visitor <> ''"),
         )
+        batch_op.drop_index("ix_vote_tally")
         batch_op.drop_index(batch_op.f("ix_vote_subscriber_id"))
 
     op.drop_table("vote")
+    op.drop_table("ballot")
     with op.batch_alter_table("to_classify", schema=None) as batch_op:
         batch_op.drop_index("ix_to_classify_due_at")
 
     op.drop_table("to_classify")
     with op.batch_alter_table("provider_event", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_provider_event_left",
+            sqlite_where=sa.text("kind = 'unsubscribed'"),
+            postgresql_where=sa.text("kind = 'unsubscribed'"),
+        )
         batch_op.drop_index(
             "ix_provider_event_waiting",
             sqlite_where=sa.text("is_waiting"),
@@ -247,3 +312,81 @@ def downgrade() -> None:
     op.drop_table("webhook_endpoint")
     op.drop_table("snapshot")
     op.drop_table("hit_log")
+
+
+_DOMAIN = "substr(address_key, length(rtrim(address_key, replace(address_key, '@', ''))) + 1)"
+_COUNTED_BY = ("confirmed_at", "language", "domain")
+
+# What a search looks at, a line each: the address's key, the address where it differs by more than
+# capitals, the name.
+_WORDS = (
+    "{row}.address_key || char(10) || CASE WHEN lower({row}.address) = {row}.address_key THEN ''"
+    " ELSE {row}.address END || char(10) || {row}.name"
+)
+_OLD, _NEW = _WORDS.format(row="old"), _WORDS.format(row="new")
+# SQLite's own: every three letters in a row, with who has them, and beside it whose are to be taken
+# out or changed. Nothing is done as readers come: a trigger on that would make an import last twice
+# as long. The triggers are of the table: a later migration that makes `subscriber` anew has to make
+# them anew, too.
+_WORDS_OF_READERS = f"""
+    CREATE VIEW subscriber_words AS SELECT s.id, {_WORDS.format(row="s")} AS words FROM subscriber s
+    """  # noqa: S608
+_NOTE_DUE = f"""
+    INSERT INTO subscriber_search_due (id, was) VALUES (old.id, {_OLD}) ON CONFLICT DO NOTHING
+    """  # noqa: S608
+# At once: the index must name nobody who is gone. And an id may be given again.
+_TAKE_OUT = f"""
+    INSERT INTO subscriber_search (subscriber_search, rowid, words) VALUES ('delete', old.id,
+        coalesce((SELECT was FROM subscriber_search_due WHERE id = old.id), {_OLD}));
+    DELETE FROM subscriber_search_due WHERE id = old.id;
+    UPDATE subscriber_search_read SET last_id = (SELECT coalesce(max(id), 0) FROM subscriber)
+    WHERE last_id > (SELECT coalesce(max(id), 0) FROM subscriber)
+    """  # noqa: S608
+_IS_KNOWN = "old.id <= (SELECT last_id FROM subscriber_search_read)"
+_SEARCH = (
+    _WORDS_OF_READERS,
+    """
+    CREATE VIRTUAL TABLE subscriber_search USING fts5(words, content='subscriber_words',
+        content_rowid='id', tokenize='trigram', detail=none, columnsize=0)
+    """,
+    "INSERT INTO subscriber_search (rowid, words) SELECT id, words FROM subscriber_words",
+    "CREATE TABLE subscriber_search_due (id INTEGER PRIMARY KEY, was TEXT NOT NULL)",
+    "CREATE TABLE subscriber_search_read (last_id INTEGER NOT NULL)",
+    "INSERT INTO subscriber_search_read SELECT coalesce(max(id), 0) FROM subscriber",
+    f"""
+    CREATE TRIGGER subscriber_is_renamed AFTER UPDATE OF address, address_key, name ON subscriber
+    WHEN {_OLD} <> {_NEW} AND {_IS_KNOWN} BEGIN {_NOTE_DUE}; END
+    """,
+    f"""
+    CREATE TRIGGER subscriber_goes AFTER DELETE ON subscriber
+    WHEN {_IS_KNOWN} BEGIN {_TAKE_OUT}; END
+    """,
+)
+_NO_SEARCH = (
+    "DROP TRIGGER subscriber_goes",
+    "DROP TRIGGER subscriber_is_renamed",
+    "DROP TABLE subscriber_search_read",
+    "DROP TABLE subscriber_search_due",
+    "DROP TABLE subscriber_search",
+    "DROP VIEW subscriber_words",
+)
+
+
+def _ways_to_find_readers() -> None:
+    op.add_column(
+        "subscriber", sa.Column("domain", sqltypes.AutoString(length=320), sa.Computed(_DOMAIN))
+    )
+    for column in _COUNTED_BY:
+        op.create_index(f"ix_subscriber_{column}_status", "subscriber", [column, "status"])
+    if op.get_bind().dialect.name == "sqlite":
+        for statement in _SEARCH:
+            op.execute(statement)
+
+
+def _no_ways_to_find_readers() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for statement in _NO_SEARCH:
+            op.execute(statement)
+    for column in _COUNTED_BY:
+        op.drop_index(f"ix_subscriber_{column}_status", "subscriber")
+    op.drop_column("subscriber", "domain")
