@@ -1,4 +1,5 @@
-"""How many sign-ups may cause mail: of one visitor, without a proof of work, and in all.
+"""How many sign-ups may cause mail: of one visitor, without a proof of work, and in all; and how
+many votes and asked-for links one door may take.
 
 Sliding windows of an hour over all processes that share the store, in the rows and with the
 arithmetic the sending limits use. (What protects a single mailbox is in `subscribers.consent`.)
@@ -31,6 +32,8 @@ SOLVED = "sign-up:solved"
 HELD_BACK = "sign-up:held-back"
 _VISITOR = "sign-up:visitor:"
 _USED = "sign-up:used:"
+_VOTER = "vote:door:"
+_ASKER = "link:door:"
 
 _log = structlog.get_logger(__name__)
 
@@ -56,9 +59,11 @@ _USE = text(
 # A stretch of the primary key: what this module wrote, and nothing of the sending limits. What is
 # dated in the future was written before the clock was set back.
 _TIDY = text(
-    "DELETE FROM rate_slot WHERE scope >= 'sign-up:' AND scope < 'sign-up;'"
+    "DELETE FROM rate_slot WHERE scope >= :first AND scope < :end"
     " AND (starts_at < :over OR starts_at > :ahead)"
 )
+_SIGN_UPS, _VOTES = ("sign-up:", "sign-up;"), ("vote:", "vote;")
+_LINKS = ("link:", "link;")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +100,38 @@ def admit(
     if full:
         _tell_operators(full, slots[HELD_BACK], minute)
     elif minute not in slots[IN_ALL]:
-        _tidy(session, minute)
+        _tidy(session, minute, _SIGN_UPS)
     return not full
+
+
+def admit_vote(session: Session, door: str, *, limit: int, now: datetime) -> bool:
+    """Counts one press through a door; whether it may count. Holds the store's rates until commit.
+
+    door: a keyed hash of who asked, never an address. limit: an hour. What is held back is not
+    counted, as with sign-ups.
+    """
+    return _admit(session, _VOTER + door, _VOTES, limit=limit, now=now)
+
+
+def admit_link(session: Session, door: str, *, limit: int, now: datetime) -> bool:
+    """The same of one who asks for the link to a page of a reader's own: whether a mail may go."""
+    return _admit(session, _ASKER + door, _LINKS, limit=limit, now=now)
+
+
+def _admit(
+    session: Session, scope: str, stretch: tuple[str, str], *, limit: int, now: datetime
+) -> bool:
+    session.execute(rate_statements.LOCK)
+    at = now.timestamp()
+    slots = _slots(session, [scope])[scope]
+    gate = replace(Window("one visitor", HOUR_S, ((0.0, limit),)), slots=slots).settled(at)
+    if not gate.room(at):
+        return False
+    minute = _minute(at)
+    session.execute(_ADD, {"scope": scope, "starts_at": minute, "taken": 1})
+    if not slots:
+        _tidy(session, minute, stretch)
+    return True
 
 
 def use_up(session: Session, solution: Solution) -> bool:
@@ -128,10 +163,12 @@ def _minute(at: float) -> int:
     return int(at // 60) * 60
 
 
-def _tidy(session: Session, minute: int) -> None:
-    """Once a minute, what no window looks at any more goes."""
+def _tidy(session: Session, minute: int, stretch: tuple[str, str]) -> None:
+    """Now and then, what no window looks at any more goes."""
     kept_s = max(HOUR_S + 60, int(LIFETIME.total_seconds()))
-    session.execute(_TIDY, {"over": minute - kept_s, "ahead": minute + HOUR_S})
+    first, end = stretch
+    row = {"first": first, "end": end, "over": minute - kept_s, "ahead": minute + HOUR_S}
+    session.execute(_TIDY, row)
 
 
 def _tell_operators(limit: str, held_back: Mapping[int, int], minute: int) -> None:

@@ -7,11 +7,15 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlmodel import Session
+
 from newsletter import letters, own_data
 from newsletter.app import App
 from newsletter.editorial import library
 from newsletter.errors import NotFoundError
 from newsletter.tokens import DeliveryToken, MoveToken
+from newsletter.tracking import events
+from newsletter.tracking.events import EventKind
 from subscribers import audit, choices, consent, engagement, moving
 from subscribers.address import EmailAddress
 from subscribers.choices import Choices
@@ -66,24 +70,24 @@ class OwnPage:
     zone: str  # the publication's
 
 
-def send_preferences_link(app: App, email: str) -> None:
+def send_preferences_link(app: App, address: EmailAddress, *, may_mail: bool = True) -> None:
     """Mails a reader the link to their page; the caller learns nothing of the address.
 
-    Raises AddressError where the text is no address.
+    may_mail: False where a limit was passed; the work is done all the same, as for nobody.
     """
-    address = EmailAddress.parse(email)
     with app.session() as session:
-        letters.preferences_link(session, consent.find(session, address), now=app.clock())
+        reader = consent.find(session, address)
+        letters.preferences_link(session, reader if may_mail else None, now=app.clock())
 
 
-def send_data_link(app: App, email: str) -> None:
+def send_data_link(app: App, address: EmailAddress, *, may_mail: bool = True) -> None:
     """Mails whoever is on record the link to their data; the caller learns nothing of the address.
 
-    Raises AddressError where the text is no address.
+    may_mail: as above.
     """
-    address = EmailAddress.parse(email)
     with app.session() as session:
-        letters.own_data_link(session, consent.find(session, address), now=app.clock())
+        reader = consent.find(session, address)
+        letters.own_data_link(session, reader if may_mail else None, now=app.clock())
 
 
 def send_own_data_link(app: App, subscriber_id: int) -> None:
@@ -119,8 +123,19 @@ def look(app: App, subscriber_id: int) -> OwnPage | None:
         )
 
 
-def save(app: App, subscriber_id: int, chosen: Choices, *, until: str, network: str) -> Changed:
+def save(
+    app: App,
+    subscriber_id: int,
+    chosen: Choices,
+    *,
+    until: str,
+    network: str,
+    issue_id: int = 0,
+    agent: str = "",
+) -> Changed:
     """Keeps all choices, or none. until: the day on which a pause ends, "" for none.
+
+    issue_id: whose mail they came from, 0 for none; that they did is a fact about it.
 
     Raises AddressError for a name that cannot be used, ChoiceError for what is not on offer.
     """
@@ -134,6 +149,8 @@ def save(app: App, subscriber_id: int, chosen: Choices, *, until: str, network: 
     with app.session() as session:
         # Also where nothing changes: it is how a silent reader answers that they are still there.
         engagement.sign_of_life(session, subscriber_id, app.clock())
+        if issue_id:
+            _came_from(app, session, subscriber_id, issue_id, agent=agent, network=network)
         return choices.save(
             session,
             subscriber_id,
@@ -142,6 +159,22 @@ def save(app: App, subscriber_id: int, chosen: Choices, *, until: str, network: 
             network=network,
             now=app.clock(),
         )
+
+
+def _came_from(
+    app: App, session: Session, subscriber_id: int, issue_id: int, *, agent: str, network: str
+) -> None:
+    events.append(
+        session,
+        issue_id=issue_id,
+        subscriber_id=subscriber_id,
+        kind=EventKind.PREFERENCES,
+        link=None,
+        at=app.clock(),
+        method="POST",
+        agent=agent,
+        network=network,
+    )
 
 
 def ask_to_move(app: App, subscriber_id: int, email: str) -> None:

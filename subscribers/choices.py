@@ -13,11 +13,18 @@ from sqlmodel import Session, col, select
 from subscribers.address import clean_name
 from subscribers.errors import ChoiceError
 from subscribers.evidence import record
-from subscribers.models import ConsentAction, Subscriber, SubscriberStatus, SubscriberTopic
+from subscribers.models import (
+    ConsentAction,
+    ConsentRecord,
+    Subscriber,
+    SubscriberStatus,
+    SubscriberTopic,
+)
 from subscribers.outcomes import Changed, Frequency
 from subscribers.rows import ON_THE_LIST, id_of, locked
 
 LONGEST_PAUSE = timedelta(days=2 * 366)
+OURS = ("operator", "sunset")  # how sources of pauses begin that readers did not ask for
 MAX_TOPICS = 100
 MAX_TOPIC_CHARS = 60
 
@@ -97,11 +104,17 @@ def pause(
     network: str,
     now: datetime,
 ) -> Changed:
-    """No issue until then, or until they resume; they stay on the list. Idempotent."""
+    """No issue until then, or until they resume; they stay on the list. Idempotent.
+
+    Whom an operator or the sunset rule has paused says so in their own right, too: from then on
+    nobody but they end it.
+    """
     _check_pause(until, now=now)
     subscriber = locked(session, subscriber_id)
     if subscriber is None or subscriber.status not in ON_THE_LIST:
         return Changed.NOT_ON_THE_LIST
+    if not source.startswith(OURS) and _was_paused_by_us(session, subscriber):
+        return _record_pause(session, subscriber, until, source=source, network=network, now=now)
     return _pause(session, subscriber, until, source=source, network=network, now=now)
 
 
@@ -195,6 +208,31 @@ def _pause(
 ) -> Changed:
     if subscriber.status == SubscriberStatus.PAUSED and subscriber.paused_until == until:
         return Changed.UNCHANGED
+    return _record_pause(session, subscriber, until, source=source, network=network, now=now)
+
+
+def _was_paused_by_us(session: Session, subscriber: Subscriber) -> bool:
+    """Whether the pause that stands is an operator's or the sunset rule's."""
+    if subscriber.status != SubscriberStatus.PAUSED:
+        return False
+    source = session.exec(
+        select(ConsentRecord.source)
+        .where(ConsentRecord.subscriber_id == id_of(subscriber))
+        .where(ConsentRecord.action == ConsentAction.PAUSED)
+        .order_by(col(ConsentRecord.id).desc())
+    ).first()
+    return (source or "").startswith(OURS)
+
+
+def _record_pause(
+    session: Session,
+    subscriber: Subscriber,
+    until: datetime | None,
+    *,
+    source: str,
+    network: str,
+    now: datetime,
+) -> Changed:
     subscriber.status, subscriber.paused_until = SubscriberStatus.PAUSED, until
     detail = {"until": until.isoformat()} if until else {}
     record(

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from newsletter import own_page
 from newsletter.tokens import MoveToken
-from newsletter.web.asking import HURRIED, NO_TICK, came_hurried, is_ticked
+from newsletter.web.asking import NO_TICK, again, is_ticked
 from newsletter.web.forms import Form
 from newsletter.web.pages import AnySite, Site, client_ip
 from newsletter.web.public import READ
@@ -32,8 +32,8 @@ def answer_move(site: AnySite, request: Request, token: str, fields: Form) -> Re
     takes nothing from anyone, and does not.
     """
     asked = own_page.read_move(site.app, token)
-    if came_hurried(site, fields):
-        return _page(site, token, asked, note=HURRIED)
+    if note := again(site, fields):
+        return _page(site, token, asked, note=note)
     agrees = fields.get("do") == "agree"
     if not agrees and fields.get("do") != "refuse":
         raise HTTPException(422)

@@ -7,7 +7,7 @@ box besides: it comes unticked, and a program that sends a form as it came does 
 
 from __future__ import annotations
 
-from newsletter.web.forms import Fields, is_hurried
+from newsletter.web.forms import Fields, Pace, pace_of
 from newsletter.web.pages import Site, sentence
 from subscribers.errors import AudienceError
 
@@ -15,12 +15,21 @@ MAX_SHOWN_ADDRESS = 320  # what is put back into a form
 TICKED = "yes"
 
 HURRIED = "That came back faster than a person types. Please press the button once more."
+STALE = "This form was shown more than a day ago. Please press the button once more."
 NO_TICK = "Please tick the box first: it tells us that you are a person, and no mail scanner."
+
+
+def again(site: Site, fields: Fields) -> str:
+    """Why a form is shown once more, "" where it is not: it came back sooner than a person answers,
+    was never shown by us, or was shown too long ago.
+    """
+    pace = pace_of(site.app.keyring, fields.get("shown", ""), now=site.app.clock())
+    return {Pace.HURRIED: HURRIED, Pace.STALE: STALE}.get(pace, "")
 
 
 def came_hurried(site: Site, fields: Fields) -> bool:
     """Whether a form came back sooner than a person answers, or was never shown by us."""
-    return is_hurried(site.app.keyring, fields.get("shown", ""), now=site.app.clock())
+    return again(site, fields) == HURRIED
 
 
 def is_ticked(fields: Fields) -> bool:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from newsletter import readers
 from newsletter.web import limits
-from newsletter.web.asking import HURRIED, MAX_SHOWN_ADDRESS, came_hurried, told
+from newsletter.web.asking import HURRIED, MAX_SHOWN_ADDRESS, STALE, again, told
 from newsletter.web.forms import Form
 from newsletter.web.pages import AnySite, Site, client_ip
 from newsletter.web.public import READ
@@ -14,6 +14,15 @@ from subscribers.consent import Confirmation
 from subscribers.errors import AddressError
 
 FROM_ELSEWHERE = "One thing more: please press the button once more, here, and you are done."
+UNPROVED = (
+    "The sum that your browser worked out for us was wrong, was handed in before, or came too late."
+    " Please press the button once more."
+)
+WHY_AGAIN = {
+    limits.Taken.HURRIED: HURRIED,
+    limits.Taken.STALE: STALE,
+    limits.Taken.UNPROVED: UNPROVED,
+}
 
 router = APIRouter()
 
@@ -26,9 +35,11 @@ def subscribe(site: AnySite, request: Request, fields: Form) -> Response:
         taken = limits.sign_up(site, request, fields, source="form")
     except AddressError as error:
         return _form_again(site, email, error=told(error), status=422)
-    if taken is limits.Taken.AGAIN:
-        return _form_again(site, email, note=HURRIED if fields.get("shown") else FROM_ELSEWHERE)
-    return site.page("web/check_inbox.html")
+    if taken is limits.Taken.YES:
+        return site.page("web/check_inbox.html")
+    return _form_again(
+        site, email, note=WHY_AGAIN[taken] if fields.get("shown") else FROM_ELSEWHERE
+    )
 
 
 @router.api_route("/confirm/{token}", methods=READ)
@@ -43,8 +54,8 @@ def confirm(site: AnySite, request: Request, token: str, fields: Form) -> Respon
     scanner presses the button, it takes nothing: the welcome mail has the way out.
     """
     readers.read_confirm(site.app, token)
-    if came_hurried(site, fields):
-        return _confirm_page(site, token, note=HURRIED)
+    if note := again(site, fields):
+        return _confirm_page(site, token, note=note)
     outcome = readers.confirm(site.app, token, source="mail:confirm", network=client_ip(request))
     if outcome is Confirmation.NOT_POSSIBLE:
         return site.page("web/confirm_over.html", status=410, form=site.sign_up_form())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -13,6 +14,7 @@ from newsletter.errors import TokenError
 from newsletter.tokens import Keyring
 
 QUICKEST_PERSON = timedelta(seconds=2)
+GREATEST_AGE = timedelta(days=1)  # of a form: who keeps one for longer may keep it to send often
 MAX_FIELDS = 20
 
 Fields = Mapping[str, str]
@@ -41,10 +43,20 @@ Form = Annotated[Fields, Depends(read_fields)]
 LenientForm = Annotated[Fields, Depends(read_fields_if_any)]
 
 
-def is_hurried(keyring: Keyring, stamp: str, *, now: datetime) -> bool:
-    """Whether a form came back sooner than a person answers, or was never shown by us."""
+class Pace(Enum):
+    """How long a form took to come back."""
+
+    FITTING = "fitting"  # as long as people take
+    HURRIED = "hurried"  # sooner than a person answers, or never shown by us
+    STALE = "stale"  # longer than a form is good for
+
+
+def pace_of(keyring: Keyring, stamp: str, *, now: datetime) -> Pace:
+    """stamp: what the form carried of when it was shown."""
     try:
-        shown_at = keyring.read_form(stamp)
+        age = now - keyring.read_form(stamp)
     except TokenError:
-        return True
-    return now - shown_at < QUICKEST_PERSON
+        return Pace.HURRIED
+    if age < QUICKEST_PERSON:
+        return Pace.HURRIED
+    return Pace.STALE if age > GREATEST_AGE else Pace.FITTING

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from newsletter import readers
 from newsletter.tokens import DeliveryToken
-from newsletter.web.asking import HURRIED, NO_TICK, came_hurried, is_ticked
+from newsletter.web.asking import NO_TICK, again, is_ticked
 from newsletter.web.forms import Fields, LenientForm
 from newsletter.web.pages import AnySite, Site, client_ip
 from newsletter.web.public import READ
@@ -43,8 +43,8 @@ def unsubscribe(site: AnySite, request: Request, token: str, fields: LenientForm
         return site.page("web/public_copy.html", status=400)
     is_one_click = fields.get("List-Unsubscribe") == "One-Click"
     if "shown" in fields and not is_one_click:
-        if came_hurried(site, fields):
-            return _page(site, token, asked, fields, note=HURRIED)
+        if note := again(site, fields):
+            return _page(site, token, asked, fields, note=note)
         if not is_ticked(fields):
             return _page(site, token, asked, fields, note=NO_TICK, status=422)
     why = fields.get("why", "")
@@ -72,8 +72,8 @@ def show_undo(site: AnySite, token: str) -> Response:
 def undo(site: AnySite, request: Request, token: str, fields: LenientForm) -> Response:
     """Back as they were before they left; pressed twice, done once."""
     readers.read_undo(site.app, token)
-    if came_hurried(site, fields):
-        return _undo_page(site, token, note=HURRIED)
+    if note := again(site, fields):
+        return _undo_page(site, token, note=note)
     outcome = readers.take_back(site.app, token, network=client_ip(request))
     if outcome is Return.OVER:
         return site.page("web/confirm_over.html", status=410, form=site.sign_up_form())

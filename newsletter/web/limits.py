@@ -17,7 +17,7 @@ from newsletter.abuse import Allowance
 from newsletter.app import App
 from newsletter.doors import visitor_network
 from newsletter.puzzle import Puzzle, Solution
-from newsletter.web.forms import Fields, is_hurried
+from newsletter.web.forms import Fields, Pace, pace_of
 from newsletter.web.pages import Site, client_ip
 
 TRAP = "website"  # the field that no person sees
@@ -29,23 +29,28 @@ class Taken(Enum):
     """What became of a sign-up, as far as a visitor may know."""
 
     YES = "check_inbox"
-    AGAIN = "again"  # no form of ours, too soon, or with work that proves nothing
+    HURRIED = "hurried"  # too soon, or no form of ours
+    STALE = "stale"  # a form shown too long ago
+    UNPROVED = "unproved"  # with work that proves nothing, or did so before
 
 
 def sign_up(site: Site, request: Request, fields: Fields, *, source: str) -> Taken:
     """Raises AddressError where the text is no address."""
     app = site.app
     now = app.clock()
-    if fields.get(TRAP) or is_hurried(app.keyring, fields.get(STAMP, ""), now=now):
-        return Taken.AGAIN
+    pace = pace_of(app.keyring, fields.get(STAMP, ""), now=now)
+    if fields.get(TRAP) or pace is Pace.HURRIED:
+        return Taken.HURRIED
+    if pace is Pace.STALE:
+        return Taken.STALE
     address = sign_ups.reachable(fields.get("email", ""))
     solution = _solution(app, fields)
     if solution is None and _is_wrong(app, fields):
-        return Taken.AGAIN
+        return Taken.UNPROVED
     ip = client_ip(request)
     with app.session() as session:
         if solution is not None and not abuse.use_up(session, solution):
-            return Taken.AGAIN
+            return Taken.UNPROVED
         readers.take_sign_up(
             app,
             session,
@@ -55,6 +60,21 @@ def sign_up(site: Site, request: Request, fields: Fields, *, source: str) -> Tak
             may_mail=_is_admitted(app, session, ip, is_solved=solution is not None),
         )
     return Taken.YES
+
+
+def may_mail_link(site: Site, request: Request) -> bool:
+    """Counts one who asks for the link to a page of a reader's own; whether a mail may go.
+
+    As many an hour as sign-ups, and counted apart from them.
+    """
+    app = site.app
+    with app.session() as session:
+        return abuse.admit_link(
+            session,
+            _visitor(app, client_ip(request)),
+            limit=app.settings.sign_ups_per_ip,
+            now=app.clock(),
+        )
 
 
 def puzzle_for(site: Site) -> Puzzle | None:
@@ -75,7 +95,7 @@ def _is_admitted(app: App, session: Session, ip: str, *, is_solved: bool) -> boo
     settings = app.settings
     return abuse.admit(
         session,
-        app.keyring.fingerprint(f"visitor:{visitor_network(ip)}"),
+        _visitor(app, ip),
         is_solved=is_solved,
         allowance=Allowance(
             per_visitor=settings.sign_ups_per_ip,
@@ -84,6 +104,10 @@ def _is_admitted(app: App, session: Session, ip: str, *, is_solved: bool) -> boo
         ),
         now=app.clock(),
     )
+
+
+def _visitor(app: App, ip: str) -> str:
+    return app.keyring.fingerprint(f"visitor:{visitor_network(ip)}")
 
 
 def _solution(app: App, fields: Fields) -> Solution | None:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
 
 from newsletter import own_page
+from newsletter.web import limits
 from newsletter.web.asking import (
     HURRIED,
     MAX_SHOWN_ADDRESS,
     NO_TICK,
-    came_hurried,
+    again,
     is_ticked,
     told,
 )
 from newsletter.web.forms import Form
 from newsletter.web.pages import AnySite, Site
 from newsletter.web.public import READ
+from subscribers.address import EmailAddress
 from subscribers.errors import AddressError
 
 AS_A_FILE = {"Content-Disposition": 'attachment; filename="your-data.json"'}
@@ -32,15 +34,17 @@ def show_ask(site: AnySite) -> Response:
 
 
 @router.post("/your-data")
-def ask(site: AnySite, fields: Form) -> Response:
+def ask(site: AnySite, request: Request, fields: Form) -> Response:
     """One and the same answer whatever we know of the address; the link comes by mail."""
     email = fields.get("email", "")
-    if fields.get("website") or came_hurried(site, fields):
-        return _ask_page(site, email, note=HURRIED)
+    if note := again(site, fields) or (fields.get("website") and HURRIED):
+        return _ask_page(site, email, note=note)
     try:
-        own_page.send_data_link(site.app, email)
+        address = EmailAddress.parse(email)
     except AddressError as error:
         return _ask_page(site, email, error=told(error), status=422)
+    may_mail = limits.may_mail_link(site, request)
+    own_page.send_data_link(site.app, address, may_mail=may_mail)
     return site.page("web/own_data_asked.html")
 
 
@@ -53,8 +57,8 @@ def show(site: AnySite, token: str) -> Response:
 def act(site: AnySite, token: str, fields: Form) -> Response:
     """What the pressed button says (`do`): fetch or erase. Erased is erased, so it takes a tick."""
     reader = own_page.read_own_data(site.app, token)
-    if came_hurried(site, fields):
-        return _page(site, token, reader, note=HURRIED)
+    if note := again(site, fields):
+        return _page(site, token, reader, note=note)
     match fields.get("do"):
         case "fetch":
             held = own_page.export(site.app, reader)

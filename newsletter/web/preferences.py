@@ -12,10 +12,12 @@ from starlette.exceptions import HTTPException
 from newsletter import own_page
 from newsletter.own_page import OwnPage
 from newsletter.tokens import DeliveryToken
-from newsletter.web.asking import HURRIED, MAX_SHOWN_ADDRESS, came_hurried, told
+from newsletter.web import limits
+from newsletter.web.asking import HURRIED, MAX_SHOWN_ADDRESS, again, told
 from newsletter.web.forms import Form
 from newsletter.web.pages import AnySite, Site, client_ip
 from newsletter.web.public import READ
+from subscribers.address import EmailAddress
 from subscribers.choices import MAX_TOPICS, Choices
 from subscribers.errors import AddressError, ChoiceError
 from subscribers.outcomes import Frequency
@@ -51,15 +53,17 @@ def show_ask(site: AnySite) -> Response:
 
 
 @router.post("/preferences")
-def ask(site: AnySite, fields: Form) -> Response:
+def ask(site: AnySite, request: Request, fields: Form) -> Response:
     """One and the same answer whatever we know of the address; the link comes by mail."""
     email = fields.get("email", "")
-    if fields.get("website") or came_hurried(site, fields):
-        return _ask_page(site, email, note=HURRIED)
+    if note := again(site, fields) or (fields.get("website") and HURRIED):
+        return _ask_page(site, email, note=note)
     try:
-        own_page.send_preferences_link(site.app, email)
+        address = EmailAddress.parse(email)
     except AddressError as error:
         return _ask_page(site, email, error=told(error), status=422)
+    may_mail = limits.may_mail_link(site, request)
+    own_page.send_preferences_link(site.app, address, may_mail=may_mail)
     return site.page("web/preferences_asked.html")
 
 
@@ -80,8 +84,8 @@ def change_preferences(
     asked = own_page.read_preferences(site.app, token)
     if not asked.subscriber_id:
         return _page(site, token, asked, status=400)
-    if came_hurried(site, fields):
-        return _page(site, token, asked, typed=fields, note=HURRIED)
+    if note := again(site, fields):
+        return _page(site, token, asked, typed=fields, note=note)
     match fields.get("do"):
         case "save":
             return _save(site, request, token, asked, fields)
@@ -104,7 +108,13 @@ def _save(
     until = fields.get("until", found.until)
     try:
         own_page.save(
-            site.app, asked.subscriber_id, chosen, until=until, network=client_ip(request)
+            site.app,
+            asked.subscriber_id,
+            chosen,
+            until=until,
+            network=client_ip(request),
+            issue_id=asked.issue_id,
+            agent=request.headers.get("user-agent", ""),
         )
     except (AddressError, ChoiceError) as error:
         wrong = "name" if isinstance(error, AddressError) else "choice"

@@ -88,7 +88,8 @@ def sign_up(
     except StoreError:
         said = {"error": "We cannot reach our records.", "hint": "Try again in a few minutes."}
         return _answer(site, request, 503, said)
-    return _answer(site, request, 202, {"status": taken.value})
+    status = "check_inbox" if taken is limits.Taken.YES else "again"
+    return _answer(site, request, 202, {"status": status})
 
 
 def allowed(site: Site, request: Request) -> dict[str, str]:

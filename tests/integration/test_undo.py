@@ -222,3 +222,18 @@ def test_the_rows_of_an_entry_are_walked_in_order_and_nothing_is_sorted(
     plan = " ".join(row[-1] for row in session.connection().execute(statement, dict(names)))
     assert "SEARCH r USING COVERING INDEX" in plan or "SEARCH r USING INDEX" in plan
     assert "TEMP B-TREE" not in plan
+
+
+def test_who_pauses_while_an_operators_pause_stands_is_left_in_peace(session: Session) -> None:
+    ann, bob = person(session, "ann"), person(session, "bob")
+    entry = perform(session, BulkAction.PAUSE)
+    for _ in range(2):  # pressed twice
+        consent.pause(session, ann, source="page", network="", now=LATER)
+    assert [source for _, source in history(session, ann)] == [f"operator:entry-{entry}", "page"]
+    resumed, account = bulk.perform(
+        session, act_of(BulkAction.RESUME), Choice(ids=(ann,)), by="Olga", now=LATER
+    )
+    assert (resumed, account.left_out) == (None, {"paused by their own choice": 1})
+    assert take_back(session, entry) == (1, {"paused since": 1})
+    assert states(session) == {"ann": "paused", "bob": "active"}
+    assert bob
