@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import bindparam, text
@@ -12,6 +12,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from subscribers.consent import truncate_network
 
 MAX_AGENT_CHARACTERS = 300
+SETTLE = timedelta(seconds=30)  # what belongs together has come in by then
 
 
 class EventKind(StrEnum):
@@ -30,10 +31,17 @@ class Label(StrEnum):
     UNKNOWN = "unknown"
 
 
-_APPEND = text(
+APPEND = text(
     "INSERT INTO event (issue_id, subscriber_id, kind, link, at, method, agent, network)"
     " VALUES (:issue_id, :subscriber_id, :kind, :link, :at, :method, :agent, :network)"
 ).bindparams(bindparam("at", type_=UTCDateTime()))
+
+# By primary key. A pair that is listed already is looked at when its latest event has settled.
+TO_CLASSIFY = text(
+    "INSERT INTO to_classify (issue_id, subscriber_id, due_at)"
+    " VALUES (:issue_id, :subscriber_id, :due_at) ON CONFLICT (issue_id, subscriber_id)"
+    " DO UPDATE SET due_at = excluded.due_at WHERE excluded.due_at > to_classify.due_at"
+).bindparams(bindparam("due_at", type_=UTCDateTime()))
 
 
 def append(
@@ -48,7 +56,7 @@ def append(
     agent: str,
     network: str,
 ) -> None:
-    """Appends one event; the caller commits.
+    """Appends one event, and has its label looked for (`tracking.classify`); the caller commits.
 
     agent: cut at 300 characters. network: an IP or a network; kept as /24 of IPv4, /48 of IPv6.
     """
@@ -62,4 +70,8 @@ def append(
         "agent": agent[:MAX_AGENT_CHARACTERS],
         "network": truncate_network(network),
     }
-    session.connection().execute(_APPEND, row)
+    connection = session.connection()
+    connection.execute(APPEND, row)
+    if issue_id is not None and subscriber_id is not None:
+        due = {"issue_id": issue_id, "subscriber_id": subscriber_id, "due_at": at + SETTLE}
+        connection.execute(TO_CLASSIFY, due)

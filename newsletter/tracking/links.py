@@ -19,6 +19,9 @@ from sqlmodel import Session
 
 from newsletter.errors import RefusedError, StoreError
 
+# The label of the link that no person sees (`rendering.links` has the same): who follows it is a
+# machine.
+CANARY = "canary"
 MAX_URL_CHARACTERS = 2_000
 MAX_STORED_ID = 2**63 - 1  # what a database integer holds; a signed token may say more
 
@@ -60,16 +63,26 @@ def write_links(home: Path, issue_id: int, urls: Mapping[int, str]) -> Path:
     return path
 
 
-def read_link(home: Path, session: Session | None, issue_id: int, n: int) -> str | None:
+def read_link(home: Path, session: Session, issue_id: int, n: int) -> str | None:
     """Where link `n` of an issue leads; None where there is no such link.
 
-    Asks the store, then the file: a store that is down or was restored from an older backup does
-    not break the links in mail already sent. `session` None: the file only.
+    Asks the file, then the store: so a store that is down or was restored from an older backup does
+    not break the links in mail already sent, and a home that lost its files is no worse off.
     """
-    if not (0 <= issue_id <= MAX_STORED_ID and 0 <= n <= MAX_STORED_ID):
-        return None
-    url = _stored(session, issue_id, n) or _filed(home, issue_id).get(str(n))
+    url = filed_link(home, issue_id, n)
+    if url is None and 0 <= issue_id <= MAX_STORED_ID and 0 <= n <= MAX_STORED_ID:
+        url = _stored(session, issue_id, n)
     return url if url and is_web_address(url) else None
+
+
+def filed_link(home: Path, issue_id: int, n: int) -> str | None:
+    """Where link `n` leads by the file written at freezing: no database, some microseconds."""
+    name = f"{home}/links/{issue_id}.json"
+    try:
+        found = os.stat(name)  # noqa: PTH116  (a Path costs as much as all the rest of a redirect)
+        return _parsed(name, found.st_ino, found.st_mtime_ns).get(n)
+    except (OSError, ValueError):
+        return None
 
 
 def is_web_address(url: str) -> bool:
@@ -92,31 +105,21 @@ def _refuse_other_kinds(issue_id: int, urls: Mapping[int, str]) -> None:
             )
 
 
-def _stored(session: Session | None, issue_id: int, n: int) -> str | None:
-    if session is None:
-        return None
+def _stored(session: Session, issue_id: int, n: int) -> str | None:
     try:
         found = session.connection().execute(_URL, {"issue_id": issue_id, "n": n}).scalar()
     except SQLAlchemyError:
-        return None  # whatever is wrong with the store, the file knows
+        return None  # whatever is wrong with the store, the file was asked
     return None if found is None else str(found)
 
 
-def _filed(home: Path, issue_id: int) -> Mapping[str, str]:
-    path = _path(home, issue_id)
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError):
-        return {}
-
-
 @lru_cache(maxsize=64)
-def _parsed(path: Path, _written_ns: int) -> Mapping[str, str]:
-    """The file's links; the time it was written is part of the cache's key."""
-    read = json.loads(path.read_text(encoding="utf-8"))
+def _parsed(name: str, _inode: int, _written_ns: int) -> Mapping[int, str]:
+    """The file's links; which file it is and when it was written are part of the cache's key."""
+    read = json.loads(Path(name).read_text(encoding="utf-8"))
     if not isinstance(read, dict):
-        raise ValueError(f"{path} holds no links")  # noqa: TRY004  (a bad value in a file)
-    return {n: url for n, url in read.items() if isinstance(url, str)}
+        raise ValueError(f"{name} holds no links")  # noqa: TRY004  (a bad value in a file)
+    return {int(n): url for n, url in read.items() if isinstance(url, str) and is_web_address(url)}
 
 
 def _path(home: Path, issue_id: int) -> Path:

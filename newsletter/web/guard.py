@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ class Guard:
     """The outermost layer of ours; `broken` makes the page shown for a fault of our own.
 
     page_policy: what an answer's page may load and run, where the answer does not say itself.
+    larger_bodies: bytes by path, for those that take more than a form.
     """
 
     def __init__(
@@ -41,10 +43,12 @@ class Guard:
         app: ASGIApp,
         broken: Callable[[Request], Response],
         page_policy: str = PAGE_POLICY,
+        larger_bodies: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self._app = app
         self._broken = broken
         self._headers = {**HEADERS, "Content-Security-Policy": page_policy}
+        self._larger_bodies = larger_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,7 +56,8 @@ class Guard:
             return
         answer = _Answer(send, self._headers, is_head=scope["method"] == "HEAD")
         try:
-            await self._app(scope, _bounded(receive, Headers(scope=scope)), answer.send)
+            most = self._larger_bodies.get(scope["path"], MAX_BODY_BYTES)
+            await self._app(scope, _bounded(receive, Headers(scope=scope), most), answer.send)
         except Exception as error:
             _log_fault(scope, error)
             if answer.started:
@@ -80,10 +85,10 @@ class _Answer:
         await self._send(message)
 
 
-def _bounded(receive: Receive, headers: Headers) -> Receive:
-    """Stops reading a body past MAX_BODY_BYTES, whether its length was stated or not."""
+def _bounded(receive: Receive, headers: Headers, most: int) -> Receive:
+    """Stops reading a body past `most` bytes, whether its length was stated or not."""
     stated = headers.get("content-length", "0")
-    is_too_long = stated.isascii() and stated.isdigit() and int(stated[:12]) > MAX_BODY_BYTES
+    is_too_long = stated.isascii() and stated.isdigit() and int(stated[:12]) > most
     received = 0
 
     async def bounded() -> Message:
@@ -92,7 +97,7 @@ def _bounded(receive: Receive, headers: Headers) -> Receive:
             raise HTTPException(413)
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
+        if received > most:
             raise HTTPException(413)
         return message
 

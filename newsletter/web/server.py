@@ -12,6 +12,7 @@ import uvicorn
 from newsletter.app import App
 from newsletter.errors import SettingsError
 from newsletter.web.app import Scheduler, create_app
+from newsletter.web.wire import OneWriteProtocol
 
 GRACE_S = 3  # for answers under way once a signal came
 BACKLOG = 512
@@ -34,6 +35,7 @@ def serve(
     with _listening(host, port) as listener:
         config = uvicorn.Config(
             create_app(app, lifespan_scheduler=scheduler),
+            http=OneWriteProtocol,
             lifespan="on",
             log_level="warning",
             access_log=False,  # its lines would hold readers' tokens and addresses
@@ -72,6 +74,10 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             hint="stop the program that has the port, or choose another with --port",
         ) from None
     with listener:
+        # Accepted sockets inherit it. asyncio sets it itself only where the protocol number is
+        # known, which `create_server` leaves at 0: an answer's body would then wait 40 ms for the
+        # acknowledgement of its head (Nagle's algorithm and delayed ACK).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         yield listener
 
 

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from publication import MONDAY, open_home, planned_and_approved, readers
 from sqlalchemy import text
 
-from newsletter import pipeline
+from newsletter import hits, pipeline
 from newsletter.app import App
 from newsletter.web.app import create_app
 from subscribers import consent
@@ -70,6 +70,8 @@ class Served:
         return {table: self.rows(table) for table in TABLES}
 
     def events(self) -> list[tuple[str, int | None, int | None]]:
+        """What is known once the log of hits was taken in."""
+        assert list(hits.take_in(self.app)) == []
         with self.app.engine.connect() as connection:
             found = connection.execute(text("SELECT kind, subscriber_id, link FROM event"))
             return [(kind, subscriber, link) for kind, subscriber, link in found]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from newsletter.errors import RefusedError, StoreError
-from newsletter.store import models
+from newsletter.store import feedback, models
 from newsletter.store.engine import open_engine, session_on
 from newsletter.tracking import events, links
 
@@ -40,10 +40,22 @@ def test_a_link_is_read_from_the_store(database: Engine, tmp_path: Path) -> None
 
 def test_a_link_is_read_from_the_file_when_there_is_no_store(tmp_path: Path) -> None:
     links.write_links(tmp_path, 7, {1: URL, 12: "http://example.com/"})
-    assert links.read_link(tmp_path, None, 7, 1) == URL
-    assert links.read_link(tmp_path, None, 7, 12) == "http://example.com/"
-    assert links.read_link(tmp_path, None, 7, 2) is None
-    assert links.read_link(tmp_path, None, 8, 1) is None
+    assert links.filed_link(tmp_path, 7, 1) == URL
+    assert links.filed_link(tmp_path, 7, 12) == "http://example.com/"
+    assert links.filed_link(tmp_path, 7, 2) is None
+    assert links.filed_link(tmp_path, 8, 1) is None
+
+
+def test_what_was_frozen_with_the_issue_is_asked_before_the_store(
+    database: Engine, tmp_path: Path
+) -> None:
+    issue_id = store_issue(database)
+    links.write_links(tmp_path, issue_id, {1: "https://example.com/frozen"})
+    with session_on(database, readonly=True) as session:
+        assert links.read_link(tmp_path, session, issue_id, 1) == "https://example.com/frozen"
+    (tmp_path / "links" / f"{issue_id}.json").write_text("damaged")
+    with session_on(database, readonly=True) as session:
+        assert links.read_link(tmp_path, session, issue_id, 1) == URL
 
 
 def test_stored_links_never_change(database: Engine, tmp_path: Path) -> None:
@@ -70,9 +82,9 @@ def test_a_store_without_tables_is_no_obstacle(tmp_path: Path) -> None:
 
 def test_links_are_written_again_and_read_anew(tmp_path: Path) -> None:
     path = links.write_links(tmp_path, 7, {1: URL})
-    assert links.read_link(tmp_path, None, 7, 1) == URL
+    assert links.filed_link(tmp_path, 7, 1) == URL
     path.write_text(json.dumps({"1": "https://example.com/new"}))
-    assert links.read_link(tmp_path, None, 7, 1) == "https://example.com/new"
+    assert links.filed_link(tmp_path, 7, 1) == "https://example.com/new"
     assert [one.name for one in path.parent.iterdir()] == ["7.json"]
 
 
@@ -80,7 +92,7 @@ def test_links_are_written_again_and_read_anew(tmp_path: Path) -> None:
 def test_a_damaged_file_leads_nowhere(tmp_path: Path, content: str) -> None:
     path = links.write_links(tmp_path, 7, {1: URL})
     path.write_text(content)
-    assert links.read_link(tmp_path, None, 7, 1) is None
+    assert links.filed_link(tmp_path, 7, 1) is None
 
 
 @pytest.mark.parametrize("n", [-1, 2**63, 10**400])
@@ -135,7 +147,7 @@ def test_links_come_back_as_they_were_written(
     home = tmp_path_factory.mktemp("links")
     wanted = {n: f"https://example.com/é/{page}" for n, page in urls.items()}
     links.write_links(home, 1, wanted)
-    assert {n: links.read_link(home, None, 1, n) for n in wanted} == wanted
+    assert {n: links.filed_link(home, 1, n) for n in wanted} == wanted
 
 
 @pytest.mark.parametrize(
@@ -163,7 +175,7 @@ def test_an_event_keeps_a_network_and_no_address(database: Engine, ip: str, netw
         )
     with session_on(database, readonly=True) as session:
         (kept,) = session.connection().execute(text("SELECT network, length(agent) FROM event"))
-        stored = session.get(models.Event, 1)
+        stored = session.get(feedback.Event, 1)
     assert tuple(kept) == (network, events.MAX_AGENT_CHARACTERS)
     assert stored is not None
     assert (stored.kind, stored.link, stored.at, stored.method) == ("click", 3, NOW, "GET")
