@@ -6,7 +6,7 @@ here commits. A reader nobody has heard of has no row, and counts as one with ze
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import TextClause, bindparam, text
@@ -16,29 +16,25 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 _EMPTY_ROW = "INSERT INTO engagement (subscriber_id, issues_without, soft_bounces)"
 
 # One row by primary key, in executemany. Through `subscriber`, so that an id without a row there
-# (an old token of somebody erased and gone) is no error. Facts may arrive late: the newest stands.
+# (an old token of somebody erased and gone) is no error. Facts may arrive late, or a second time:
+# the newest stands, and one that is no news does not end a silence that began after it.
 _ALIVE = text(
     "INSERT INTO engagement (subscriber_id, last_human_at, issues_without, soft_bounces)"
     " SELECT id, :at, 0, 0 FROM subscriber WHERE id = :subscriber_id"
-    " ON CONFLICT (subscriber_id) DO UPDATE SET issues_without = 0, last_human_at = CASE"
-    " WHEN engagement.last_human_at > excluded.last_human_at THEN engagement.last_human_at"
-    " ELSE excluded.last_human_at END"
+    " ON CONFLICT (subscriber_id) DO UPDATE"
+    " SET issues_without = 0, last_human_at = excluded.last_human_at"
+    " WHERE engagement.last_human_at IS NULL"
+    " OR engagement.last_human_at < excluded.last_human_at"
 ).bindparams(bindparam("at", type_=UTCDateTime()))
 
-# One row by primary key. An issue counts once, however often its mail is deferred, and a notice of
-# an older one that comes late counts no more.
-_SOFT_BOUNCED = text(
+# One row by primary key. Who has none and never bounced needs none.
+_SOFT_BOUNCES = text(
     "INSERT INTO engagement (subscriber_id, issues_without, soft_bounces, soft_bounced_issue)"
-    " SELECT id, 0, 1, :issue_id FROM subscriber WHERE id = :subscriber_id"
-    " ON CONFLICT (subscriber_id) DO UPDATE SET soft_bounces = engagement.soft_bounces + 1,"
+    " SELECT id, 0, :count, :newest FROM subscriber WHERE id = :subscriber_id"
+    " ON CONFLICT (subscriber_id) DO UPDATE SET soft_bounces = excluded.soft_bounces,"
     " soft_bounced_issue = excluded.soft_bounced_issue"
-    " WHERE engagement.soft_bounced_issue IS NULL"
-    " OR engagement.soft_bounced_issue < excluded.soft_bounced_issue"
 )
-_SOFT_BOUNCES = text("SELECT soft_bounces FROM engagement WHERE subscriber_id = :subscriber_id")
-
-# One row by primary key, in executemany; most readers never bounced and nothing is written.
-_DELIVERED = text(
+_NO_SOFT_BOUNCES = text(
     "UPDATE engagement SET soft_bounces = 0 WHERE subscriber_id = :subscriber_id"
     " AND soft_bounces > 0"
 )
@@ -73,21 +69,13 @@ def issue_sent(readers: str) -> TextClause:
     ).bindparams(bindparam("since", type_=UTCDateTime()))
 
 
-def soft_bounced(session: Session, subscriber_id: int, issue_id: int) -> int:
-    """An issue could not be delivered for a passing reason; how many issues in a row by now.
+def soft_bounces_are(
+    session: Session, subscriber_id: int, count: int, *, newest: int | None
+) -> None:
+    """So many issues in a row could not be delivered for a passing reason, the newest among them.
 
-    Idempotent for one issue. 0 for somebody unknown.
+    newest: None where there is none at all. Idempotent; somebody unknown changes nothing.
     """
     session.flush()
-    row = {"subscriber_id": subscriber_id, "issue_id": issue_id}
-    session.connection().execute(_SOFT_BOUNCED, row)
-    found = session.connection().execute(_SOFT_BOUNCES, {"subscriber_id": subscriber_id}).scalar()
-    return int(found or 0)
-
-
-def delivered(session: Session, subscriber_ids: Sequence[int]) -> None:
-    """Their mailboxes took a mail: a row of soft bounces ends."""
-    rows = [{"subscriber_id": id_} for id_ in subscriber_ids]
-    if rows:
-        session.flush()
-        session.connection().execute(_DELIVERED, rows)
+    row = {"subscriber_id": subscriber_id, "count": count, "newest": newest}
+    session.connection().execute(_NO_SOFT_BOUNCES if newest is None else _SOFT_BOUNCES, row)

@@ -24,6 +24,12 @@ _INSERT = text(
     " ON CONFLICT (address_key) WHERE lifted_at IS NULL DO NOTHING"
 ).bindparams(bindparam("at", type_=UTCDateTime()))
 
+# In whose place each may come; a person's decision gives way to the complaint alone.
+_OUTRANKED = {
+    SuppressionReason.COMPLAINT: frozenset(SuppressionReason) - {SuppressionReason.COMPLAINT},
+    SuppressionReason.HARD_BOUNCE: frozenset({SuppressionReason.SOFT_BOUNCES}),
+}
+
 
 def is_suppressed(session: Session, address_key: str) -> SuppressionReason | None:
     """Why mail to this address is forbidden, or None."""
@@ -48,17 +54,19 @@ def suppress(
 ) -> bool:
     """Forbids mail to this address; True where that is news.
 
-    Idempotent: a standing suppression keeps its reason and its date, except that a complaint takes
-    the place of any other. Raises AudienceError for a blank key.
+    Idempotent: a standing suppression keeps its reason and its date, unless the new one outranks
+    it. So a complaint takes the place of any other, and a mailbox that is not there the place of
+    one that refused for a while, whichever is heard of first. Raises AudienceError for a blank key.
     """
     if not address_key.strip():
         raise AudienceError("a suppression needs an address", hint="give the address's key")
     session.flush()
     standing = _locked(session, address_key)
     if standing is not None:
-        if reason is not SuppressionReason.COMPLAINT or standing.reason == reason:
+        if standing.reason not in _OUTRANKED.get(reason, ()):
             return False
-        _lift(session, standing, because="a complaint took its place", now=now)
+        because = f"a {reason.replace('_', ' ')} took its place"
+        _lift(session, standing, because=because, now=now)
     row = {"address_key": address_key, "reason": str(reason), "at": now, "detail": detail}
     return session.connection().execute(_INSERT, row).rowcount == 1
 

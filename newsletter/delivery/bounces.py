@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -17,12 +17,12 @@ from sqlalchemy import CursorResult, bindparam, text
 from sqlmodel import Session, col, select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from newsletter.delivery.backoff import GIVEN_UP
+from newsletter.delivery import refusals
 from newsletter.delivery.ledger import Answer
 from newsletter.errors import TransientError
 from newsletter.store.models import Delivery
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState
-from subscribers import bounces, consent, engagement, suppression
+from subscribers import bounces, consent, suppression
 from subscribers.models import AddressChange, Subscriber, SuppressionReason
 from subscribers.policy import POLICY, SOFT_ISSUES_IN_A_ROW, Consequence, Suppress, Verdict
 
@@ -37,38 +37,47 @@ _MOVE = text(
     """
 ).bindparams(bindparam("now", type_=UTCDateTime()))
 
-# The few issues between two numbers, each with one row of delivery by primary key.
-_DELIVERED_BETWEEN = text(
-    """
-    SELECT EXISTS (
-        SELECT 1 FROM engagement JOIN issue ON issue.id > engagement.soft_bounced_issue
-        JOIN delivery ON delivery.issue_id = issue.id
-            AND delivery.subscriber_id = engagement.subscriber_id
-        WHERE engagement.subscriber_id = :subscriber_id AND issue.id < :issue_id
-            AND delivery.state IN ('submitted', 'delivered')
-    )
-    """
+# By provider_event's index on subscriber_id.
+_LEFT_THROUGH_IT = text(
+    "SELECT EXISTS (SELECT 1 FROM provider_event WHERE subscriber_id = :subscriber_id"
+    " AND issue_id = :issue_id AND kind = 'unsubscribed' AND NOT is_waiting)"
 )
+
+# By consent_record's index on subscriber_id: what only the person does, through their own mailbox.
+_AGREED = (
+    text(
+        "SELECT max(at) AS at FROM consent_record WHERE subscriber_id = :subscriber_id"
+        " AND action IN ('confirmed', 'returned')"
+    )
+).columns(at=UTCDateTime())
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A verdict on one message. issue_id: None of a system mail. detail: kept with what follows."""
+    """A verdict on one message. issue_id: None of a system mail. detail: kept with what follows.
+
+    at: when it happened, to the second; None: it cannot be older than what the reader did last.
+    """
 
     subscriber_id: int
     issue_id: int | None
     verdict: Verdict
     detail: str
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """What followed. moved: the state the delivery went to. suppressed: where that is news."""
+    """What followed. moved: the state the delivery went to. suppressed: where that is news.
+
+    is_history: the reader has agreed anew since, so nothing did.
+    """
 
     moved: DeliveryState | None = None
     suppressed: SuppressionReason | None = None
     left: bool = False
     alert: bool = False
+    is_history: bool = False
 
 
 NOTHING: Final = Followed()
@@ -82,25 +91,15 @@ def hear(session: Session, issue_id: int, answers: Iterable[Answer], now: dateti
     count = 0
     faults: Counter[str] = Counter()
     for answer in answers:
-        verdict = _verdict(answer)
+        verdict = refusals.door_verdict(answer.state, answer.reason)
         if verdict is not None:
             told = Told(answer.subscriber_id, issue_id, verdict, answer.reason)
-            followed = follow(session, told, now)
+            followed = consequences(session, told, now, sent_at=now)
             count += followed.suppressed is not None
             faults.update([bounces.enhanced_code(answer.reason)] * followed.alert)
     for code, readers in faults.items():
         _log.warning("refused_for_our_fault", issue=issue_id, code=code, readers=readers)
     return count
-
-
-def _verdict(answer: Answer) -> Verdict | None:
-    """None where nothing was said about the recipient: a relay that is down is nobody's bounce."""
-    if answer.state is DeliveryState.BOUNCED:
-        return bounces.verdict_of(bounces.enhanced_code(answer.reason), answer.reason)
-    if answer.state is DeliveryState.FAILED and answer.reason.startswith(GIVEN_UP):
-        code = bounces.code_in(answer.reason)
-        return bounces.verdict_of(code, "") if code.startswith("4") else None
-    return None
 
 
 def follow(session: Session, told: Told, now: datetime) -> Followed:
@@ -109,14 +108,39 @@ def follow(session: Session, told: Told, now: datetime) -> Followed:
     A delivery that the table of states lets go nowhere stays where it is; the address is
     suppressed all the same, unless its reader has moved to another one since.
     """
+    sent_at = _sent_at(session, told)
+    moved = _move(session, told, POLICY[told.verdict], now)
+    return replace(consequences(session, told, now, sent_at=sent_at), moved=moved)
+
+
+def consequences(
+    session: Session, told: Told, now: datetime, *, sent_at: datetime | None
+) -> Followed:
+    """What follows for the reader; the delivery stays as it is.
+
+    sent_at: when the message went out, where that is known. What happened before the reader's own
+    newest double opt-in is history: it neither suppresses nor takes them off the list.
+    """
     consequence = POLICY[told.verdict]
     reader = session.get(Subscriber, told.subscriber_id)
-    sent_at = _sent_at(session, told)
-    moved = _move(session, told, consequence, now)
+    in_a_row = _in_a_row(session, told, consequence)
+    if _is_history(session, told):
+        return Followed(alert=consequence.alert, is_history=True)
     suppressed = None
     if reader is not None and reader.address_key:
-        suppressed = _suppress(session, told, consequence, reader, sent_at, now)
-    return Followed(moved, suppressed, _leave(session, told, consequence, now), consequence.alert)
+        is_due = consequence.suppress is Suppress.AT_ONCE or in_a_row >= SOFT_ISSUES_IN_A_ROW
+        if is_due and (reason := _reason(session, told, sent_at)) is not None:
+            suppressed = _suppress(session, told, reader, reason, now)
+    left = _leave(session, told, consequence, now)
+    return Followed(None, suppressed, left, consequence.alert)
+
+
+def _is_history(session: Session, told: Told) -> bool:
+    if told.at is None:
+        return False
+    agreed = session.execute(_AGREED, {"subscriber_id": told.subscriber_id}).scalar()
+    # A provider's instants are whole seconds: one of the same second is not older.
+    return agreed is not None and told.at < agreed.replace(microsecond=0)
 
 
 def _sent_at(session: Session, told: Told) -> datetime | None:
@@ -128,7 +152,7 @@ def _sent_at(session: Session, told: Told) -> datetime | None:
             "the message it is about is still being sent",
             hint="read it again once the sender is done: nothing was recorded",
         )
-    return delivery.changed_at if delivery is not None else None
+    return (delivery.submitted_at or delivery.changed_at) if delivery is not None else None
 
 
 def _move(
@@ -138,7 +162,7 @@ def _move(
     if delivery is None or not consequence.delivery:
         return None
     was, state = DeliveryState(delivery.state), DeliveryState(consequence.delivery)
-    if state not in DELIVERY_MOVES[was]:
+    if state not in DELIVERY_MOVES[was] or _is_known_to_have_it(session, told, was, state):
         return None
     row = {
         "issue_id": told.issue_id,
@@ -153,38 +177,45 @@ def _move(
     return state if changed == 1 else None
 
 
+def _is_known_to_have_it(
+    session: Session, told: Told, was: DeliveryState, state: DeliveryState
+) -> bool:
+    """Whether its reader left through it, so that no refusal of it can be true."""
+    if (was, state) != (DeliveryState.DELIVERED, DeliveryState.BOUNCED):
+        return False
+    ids = {"subscriber_id": told.subscriber_id, "issue_id": told.issue_id}
+    return bool(session.execute(_LEFT_THROUGH_IT, ids).scalar())
+
+
+def _reason(session: Session, told: Told, sent_at: datetime | None) -> SuppressionReason | None:
+    if told.verdict is Verdict.COMPLAINT:
+        return SuppressionReason.COMPLAINT
+    if _has_moved_since(session, told.subscriber_id, sent_at):
+        return None  # what was refused is where they were before
+    is_hard = POLICY[told.verdict].suppress is Suppress.AT_ONCE
+    return SuppressionReason.HARD_BOUNCE if is_hard else SuppressionReason.SOFT_BOUNCES
+
+
 def _suppress(
-    session: Session,
-    told: Told,
-    consequence: Consequence,
-    reader: Subscriber,
-    sent_at: datetime | None,
-    now: datetime,
+    session: Session, told: Told, reader: Subscriber, reason: SuppressionReason, now: datetime
 ) -> SuppressionReason | None:
     """The reason, where the address is suppressed just now."""
-    if told.verdict is Verdict.COMPLAINT:
-        reason = SuppressionReason.COMPLAINT
-    elif _has_moved_since(session, told.subscriber_id, sent_at):
-        return None  # what was refused is where they were before
-    elif consequence.suppress is Suppress.AT_ONCE:
-        reason = SuppressionReason.HARD_BOUNCE
-    elif consequence.suppress is Suppress.IN_A_ROW and _in_a_row(session, told):
-        reason = SuppressionReason.SOFT_BOUNCES
-    else:
-        return None
     news = suppression.suppress(session, reader.address_key, reason, detail=told.detail, now=now)
     return reason if news else None
 
 
-def _in_a_row(session: Session, told: Told) -> bool:
-    """Counts this issue; whether it is one too many. A delivery in between ends the row."""
+def _in_a_row(session: Session, told: Told, consequence: Consequence) -> int:
+    """The soft refusals of the row that this one stands in: an otherwise refused one may close it.
+
+    The row is counted anew for any refusal, and for a reader who turns out to have the mail.
+    """
     if told.issue_id is None:
-        return False
-    ids = {"subscriber_id": told.subscriber_id, "issue_id": told.issue_id}
-    if session.execute(_DELIVERED_BETWEEN, ids).scalar():
-        engagement.delivered(session, [told.subscriber_id])
-    count = engagement.soft_bounced(session, told.subscriber_id, told.issue_id)
-    return count >= SOFT_ISSUES_IN_A_ROW
+        return 0
+    if consequence.delivery != DeliveryState.BOUNCED:
+        refusals.recount(session, [told.subscriber_id])
+        return 0
+    is_soft = consequence.suppress is Suppress.IN_A_ROW
+    return refusals.in_a_row(session, told.subscriber_id, told.issue_id, is_soft=is_soft)
 
 
 def _has_moved_since(session: Session, subscriber_id: int, sent_at: datetime | None) -> bool:

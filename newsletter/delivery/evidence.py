@@ -20,16 +20,19 @@ from newsletter.delivery.proof import RESEND
 from newsletter.store.models import Request
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState, move
 
+TOLD: Final = "proven by what its provider told"
 MAX_MADE_AGAIN: Final = 1_000_000  # Message-IDs, for one that a mail names: some seconds
 
 # The uncertain rows of the issue's part of delivery's primary key, few, each with its reader's
-# first event of this issue by event's index on subscriber_id. What an operator did is no evidence.
+# first event of this issue by event's index on subscriber_id. What an operator did is no evidence,
+# and neither is HEAD: it shows nothing to anybody.
 _EVENTS = text(
     """
     SELECT delivery.subscriber_id, (
         SELECT event.kind FROM event
         WHERE event.subscriber_id = delivery.subscriber_id
             AND event.issue_id = delivery.issue_id AND event.kind <> :resend
+            AND event.method <> 'HEAD'
         ORDER BY event.id LIMIT 1
     ) AS kind
     FROM delivery WHERE delivery.issue_id = :issue_id AND delivery.state = 'uncertain'
@@ -46,10 +49,12 @@ _SENT = text(
 )
 
 # One row by primary key, in executemany. The losing case: an operator, or another fact, settled it
-# between our look and this update; it is not uncertain any more, and stays as it was settled.
+# between our look and this update; it is not uncertain any more, and stays as it was settled. It
+# was taken by the time its answer was given up: an instant that is the same whatever proves it.
 _SETTLE = text(
     """
-    UPDATE delivery SET state = :state, reason = :reason, changed_at = :now
+    UPDATE delivery SET state = :state, reason = :reason,
+        submitted_at = coalesce(submitted_at, changed_at), changed_at = :now
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'uncertain'
     """
 ).bindparams(bindparam("now", type_=UTCDateTime()))
@@ -77,8 +82,13 @@ def request_known(session: Session, request_id: str, now: datetime) -> int:
     request = session.get(Request, request_id)
     if request is None:
         return 0
-    reasons = dict.fromkeys(request.subscriber_ids, "proven by an event of its request")
+    reasons = dict.fromkeys(request.subscriber_ids, TOLD)
     return _settle(session, request.issue_id, DeliveryState.SUBMITTED, reasons, now)
+
+
+def issue_of(session: Session, request_id: str) -> int:
+    """The issue of a request that is on record."""
+    return session.get_one(Request, request_id).issue_id
 
 
 def reader_of(
@@ -99,8 +109,24 @@ def reader_of(
     for subscriber_id in likely:
         if message_id_of(subscriber_id) == wanted:
             return subscriber_id
-    rows = session.execute(_SENT, {"issue_id": issue_id, "most": MAX_MADE_AGAIN})
-    return next((int(id_) for (id_,) in rows if message_id_of(id_) == wanted), None)
+    return readers_of(session, issue_id, [wanted], message_id_of).get(wanted)
+
+
+def readers_of(
+    session: Session,
+    issue_id: int,
+    message_ids: Collection[str],
+    message_id_of: Callable[[int], str],
+) -> dict[str, int]:
+    """The same of many Message-IDs (no angle brackets) in one walk; who is nobody's is left out."""
+    wanted = set(message_ids)
+    found: dict[str, int] = {}
+    for (id_,) in session.execute(_SENT, {"issue_id": issue_id, "most": MAX_MADE_AGAIN}):
+        if (made := message_id_of(id_)) in wanted:
+            found[made] = int(id_)
+            if len(found) == len(wanted):
+                break
+    return found
 
 
 def _settle(

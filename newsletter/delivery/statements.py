@@ -222,7 +222,8 @@ HOLD_BATCH = _timed(
 ANSWER = _timed(
     """
     UPDATE delivery SET state = :state, reason = :reason, receipt = :receipt,
-        attempts = attempts + :tried, changed_at = :now, due_at = :due_at
+        attempts = attempts + :tried, changed_at = :now, due_at = :due_at,
+        submitted_at = CASE WHEN :state = 'submitted' THEN :now ELSE submitted_at END
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'attempting'
     """,
     "now",
@@ -260,10 +261,12 @@ FORGET_REQUESTS = text(
     """
 )
 
-# One row by primary key, in executemany.
+# One row by primary key, in executemany. It was taken by the time its answer was given up.
 SETTLE = _timed(
     """
-    UPDATE delivery SET state = :state, reason = '', changed_at = :now, due_at = NULL
+    UPDATE delivery SET state = :state, reason = '', changed_at = :now, due_at = NULL,
+        submitted_at = CASE WHEN :state = 'submitted' THEN coalesce(submitted_at, changed_at)
+            ELSE submitted_at END
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'uncertain'
     """,
     "now",

@@ -99,18 +99,29 @@ DELIVERY_MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
             DeliveryState.DEFERRED,
             DeliveryState.BOUNCED,
             DeliveryState.COMPLAINED,
+            DeliveryState.FAILED,
+        }
+    ),  # failed: the provider dropped what it had taken
+    DeliveryState.DEFERRED: frozenset(
+        {
+            DeliveryState.DELIVERED,
+            DeliveryState.BOUNCED,
+            DeliveryState.COMPLAINED,
+            DeliveryState.FAILED,
         }
     ),
-    DeliveryState.DEFERRED: frozenset(
-        {DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.COMPLAINED}
-    ),
     DeliveryState.DELIVERED: frozenset({DeliveryState.BOUNCED, DeliveryState.COMPLAINED}),
-    DeliveryState.BOUNCED: frozenset({DeliveryState.COMPLAINED}),
+    DeliveryState.BOUNCED: frozenset(
+        {DeliveryState.COMPLAINED, DeliveryState.DELIVERED}
+    ),  # delivered: its reader left through it, and so has it
     DeliveryState.COMPLAINED: frozenset(),
-    DeliveryState.FAILED: frozenset(),
+    DeliveryState.FAILED: frozenset(
+        {DeliveryState.DELIVERED, DeliveryState.BOUNCED, DeliveryState.COMPLAINED}
+    ),  # the provider tells that it was tried all the same
     DeliveryState.UNCERTAIN: frozenset(
         {
             DeliveryState.SUBMITTED,
+            DeliveryState.DEFERRED,
             DeliveryState.DELIVERED,
             DeliveryState.BOUNCED,
             DeliveryState.COMPLAINED,

@@ -80,6 +80,13 @@ def test_an_operators_word_is_no_evidence(database: Engine) -> None:
     assert settle(database, issue) == 0
 
 
+def test_asking_for_the_headers_alone_is_no_evidence(database: Engine) -> None:
+    issue = held_issue(database, 1)
+    see(database, issue, 1, "click")
+    change(database, "UPDATE event SET method = 'HEAD'")
+    assert settle(database, issue) == 0
+
+
 def test_events_touch_nothing_that_is_not_uncertain(database: Engine) -> None:
     issue = held_issue(database, 3)
     change(database, "UPDATE delivery SET state='bounced', reason='5.1.1' WHERE subscriber_id=1")

@@ -179,10 +179,9 @@ def test_three_issues_refused_at_the_door_suppress(database: Engine) -> None:
     for issue_id in (first, *others):
         assert _suppressed(database) == []
         with session_on(database) as session:
-            session.execute(
-                text("UPDATE delivery SET state='bounced' WHERE issue_id=:id"), {"id": issue_id}
-            )
             answer = Answer(1, DeliveryState.BOUNCED, "552 5.2.2 Mailbox full")
+            as_recorded = "UPDATE delivery SET state='bounced', reason=:said WHERE issue_id=:id"
+            session.execute(text(as_recorded), {"said": answer.reason, "id": issue_id})
             bounces.hear(session, issue_id, [answer, answer], postroom.NOW)
     assert _suppressed(database) == ["soft_bounces"]
 

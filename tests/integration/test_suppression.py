@@ -77,3 +77,24 @@ def test_lifting_needs_a_reason_and_suppressing_an_address(session: Session) -> 
         lift(session, KEY, because=" ", now=LATER)
     with pytest.raises(AudienceError, match="address"):
         suppress(session, " ", SuppressionReason.MANUAL, detail="", now=NOW)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        (SuppressionReason.SOFT_BOUNCES, SuppressionReason.HARD_BOUNCE),
+        (SuppressionReason.HARD_BOUNCE, SuppressionReason.SOFT_BOUNCES),
+    ],
+)
+def test_a_mailbox_that_is_not_there_outranks_one_that_is_full_in_any_order(
+    session: Session, order: tuple[SuppressionReason, SuppressionReason]
+) -> None:
+    for reason in order:
+        suppress(session, KEY, reason, detail="", now=NOW)
+    assert [row.reason for row in standing(session)] == [SuppressionReason.HARD_BOUNCE]
+
+
+def test_a_bounce_does_not_undo_an_operators_word(session: Session) -> None:
+    suppress(session, KEY, SuppressionReason.MANUAL, detail="asked by phone", now=NOW)
+    assert not suppress(session, KEY, SuppressionReason.HARD_BOUNCE, detail="", now=LATER)
+    assert is_suppressed(session, KEY) is SuppressionReason.MANUAL

@@ -1,0 +1,248 @@
+"""The SQL of what providers tell, each statement with the index it stands on.
+
+Plain SQL that SQLite and PostgreSQL both speak. `provider_event` is unique on (provider, event_id)
+and (provider, twin), and has an index on its waiting rows; `delivery` is keyed on (issue_id,
+subscriber_id). Each statement takes some events at once: a stretch of ids just inserted, or a list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import BindParameter, TextClause, TextualSelect, bindparam, text
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+NAMES: Final = (
+    "event_id",
+    "twin",
+    "kind",
+    "word",
+    "at",
+    "issue_id",
+    "subscriber_id",
+    "request_id",
+    "code",
+    "detail",
+    "raw",
+)
+
+# By primary key: the end of the table.
+LAST_ID: Final = text("SELECT coalesce(max(id), 0) FROM provider_event")
+
+# One row, in executemany; the reader looked up by primary key, so that a mark of one who is no more
+# (a database restored from before they came) is kept as nobody's. Whichever unique key it meets: it
+# is known.
+INSERT: Final = text(
+    """
+    INSERT INTO provider_event (
+        provider, event_id, twin, kind, word, at, received_at, issue_id, subscriber_id, request_id,
+        code, detail, raw, is_waiting
+    )
+    VALUES (
+        :provider, :event_id, :twin, :kind, :word, :at, :now, :issue_id,
+        (SELECT id FROM subscriber WHERE id = :subscriber_id),
+        :request_id, :code, :detail, :raw, false
+    )
+    ON CONFLICT DO NOTHING
+    """
+).bindparams(bindparam("at", type_=UTCDateTime()), bindparam("now", type_=UTCDateTime()))
+
+# By the index on waiting rows, each with its delivery by primary key.
+READY: Final = text(
+    """
+    SELECT provider_event.id FROM provider_event
+    WHERE provider_event.is_waiting AND NOT EXISTS (
+        SELECT 1 FROM delivery WHERE delivery.issue_id = provider_event.issue_id
+            AND delivery.subscriber_id = provider_event.subscriber_id
+            AND delivery.state = 'attempting'
+    )
+    ORDER BY provider_event.id LIMIT :most
+    """
+)
+NOT_WAITING: Final = text(
+    "UPDATE provider_event SET is_waiting = false WHERE id IN :ids"
+).bindparams(bindparam("ids", expanding=True))
+
+# By event's index on subscriber_id: when an operator last had it sent again.
+SENT_AGAIN: Final = text(
+    "SELECT max(at) AS at FROM event WHERE subscriber_id = :subscriber_id"
+    " AND issue_id + 0 = :issue_id AND kind = 'resend'"
+).columns(at=UTCDateTime())
+
+# By provider_event's index on subscriber_id: the few weighty facts about one delivery.
+FACTS: Final = text(
+    """
+    SELECT kind, at, code, detail FROM provider_event
+    WHERE subscriber_id = :subscriber_id AND issue_id = :issue_id AND NOT is_waiting
+        AND kind IN ('complained', 'unsubscribed', 'bounced', 'invalid', 'blocked', 'dropped')
+    """
+).columns(at=UTCDateTime())
+
+# By consent_record's index on subscriber_id: whether they left and then agreed again.
+CAME_BACK: Final = text(
+    """
+    SELECT EXISTS (
+        SELECT 1 FROM consent_record AS agreed JOIN consent_record AS gone
+            ON gone.subscriber_id = agreed.subscriber_id AND gone.id < agreed.id
+        WHERE agreed.subscriber_id = :subscriber_id
+            AND agreed.action IN ('confirmed', 'returned') AND gone.action = 'unsubscribed'
+    )
+    """
+)
+
+# One row by primary key. The losing case: somebody else settled it since our look; it stays theirs.
+DECIDE: Final = text(
+    """
+    UPDATE delivery SET state = :state, reason = :reason, changed_at = :now
+    WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = :was
+    """
+).bindparams(bindparam("now", type_=UTCDateTime()))
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The statements about some events at once, by how these are named."""
+
+    wait: TextClause
+    uncertain: TextClause
+    requests: TextClause
+    to_classify: TextClause
+    arrived: TextClause
+    move: TextClause
+    weighty: TextualSelect
+
+    @classmethod
+    def of(cls, named: str) -> About:
+        """named: the condition on provider_event's primary key."""
+        told = f"""
+            SELECT issue_id, subscriber_id,
+                min(CASE WHEN kind = 'delivered' THEN at END) AS delivered_at,
+                max(CASE WHEN kind = 'deferred' THEN 1 ELSE 0 END) AS is_deferred
+            FROM provider_event
+            WHERE {named} AND NOT is_waiting AND issue_id IS NOT NULL
+                AND subscriber_id IS NOT NULL
+            GROUP BY issue_id, subscriber_id
+        """  # noqa: S608  (constants of ours, no input; here and below)
+        theirs = "delivery.issue_id = told.issue_id AND delivery.subscriber_id = told.subscriber_id"
+        is_out = "delivery.state NOT IN ('planned', 'attempting', 'excluded')"
+        is_earlier = (
+            "told.delivered_at IS NOT NULL AND (delivery.delivered_at IS NULL"
+            " OR delivery.delivered_at > told.delivered_at)"
+        )
+        may_arrive = (
+            "told.delivered_at IS NOT NULL"
+            " AND delivery.state IN ('uncertain', 'submitted', 'deferred', 'failed')"
+        )
+        may_wait = "told.is_deferred = 1 AND delivery.state IN ('uncertain', 'submitted')"
+        return cls(
+            # The events by primary key, each with its delivery by primary key.
+            wait=_timed(
+                f"""
+                UPDATE provider_event SET is_waiting = true
+                WHERE {named} AND EXISTS (
+                    SELECT 1 FROM delivery WHERE delivery.issue_id = provider_event.issue_id
+                        AND delivery.subscriber_id = provider_event.subscriber_id
+                        AND delivery.state = 'attempting'
+                )
+                """  # noqa: S608
+            ),
+            # As above: the issues of which something is settled now.
+            uncertain=_timed(
+                f"""
+                SELECT DISTINCT delivery.issue_id FROM provider_event JOIN delivery
+                    ON delivery.issue_id = provider_event.issue_id
+                    AND delivery.subscriber_id = provider_event.subscriber_id
+                WHERE {named} AND NOT is_waiting AND delivery.state = 'uncertain'
+                """  # noqa: S608
+            ),
+            # Each request by primary key; there are hardly any.
+            requests=_timed(
+                f"""
+                SELECT request.id FROM request WHERE request.id IN (
+                    SELECT request_id FROM provider_event
+                    WHERE {named} AND NOT is_waiting AND request_id <> ''
+                        AND issue_id = request.issue_id
+                )
+                """  # noqa: S608
+            ),
+            # Deliveries by primary key; whether there is anything to classify by event's index on
+            # subscriber_id. An event that comes later brings a row of its own.
+            to_classify=_timed(
+                f"""
+                INSERT INTO to_classify (issue_id, subscriber_id, due_at)
+                SELECT told.issue_id, told.subscriber_id, :now
+                FROM ({told}) AS told JOIN delivery ON {theirs}
+                WHERE {is_out} AND {is_earlier} AND EXISTS (
+                    SELECT 1 FROM event WHERE event.subscriber_id = told.subscriber_id
+                        AND event.issue_id + 0 = told.issue_id
+                )
+                ON CONFLICT (issue_id, subscriber_id) DO NOTHING
+                """,  # noqa: S608
+                "now",
+            ),
+            # Engagement by primary key: those for whom a row of soft bounces may have ended.
+            arrived=_timed(
+                f"""
+                SELECT DISTINCT told.subscriber_id FROM ({told}) AS told JOIN engagement
+                    ON engagement.subscriber_id = told.subscriber_id
+                WHERE told.delivered_at IS NOT NULL AND engagement.soft_bounces > 0
+                """  # noqa: S608
+            ),
+            # Deliveries by primary key. Each value only ever moves one way (a later state, an
+            # earlier instant), so any order and any repetition of events ends the same.
+            move=_timed(
+                f"""
+                UPDATE delivery SET
+                    submitted_at = CASE WHEN delivery.state = 'uncertain'
+                        THEN coalesce(delivery.submitted_at, delivery.changed_at)
+                        ELSE delivery.submitted_at END,
+                    delivered_at = CASE WHEN {is_earlier}
+                        THEN told.delivered_at ELSE delivery.delivered_at END,
+                    reason = CASE WHEN ({may_arrive}) OR ({may_wait}) THEN ''
+                        WHEN delivery.state = 'uncertain' THEN :proven
+                        ELSE delivery.reason END,
+                    changed_at = CASE
+                        WHEN ({may_arrive}) OR ({may_wait}) OR delivery.state = 'uncertain'
+                        THEN :now ELSE delivery.changed_at END,
+                    state = CASE WHEN {may_arrive} THEN 'delivered'
+                        WHEN {may_wait} THEN 'deferred'
+                        WHEN delivery.state = 'uncertain' THEN 'submitted'
+                        ELSE delivery.state END
+                FROM ({told}) AS told
+                WHERE {theirs} AND {is_out} AND (delivery.state = 'uncertain'
+                    OR ({is_earlier}) OR ({may_arrive}) OR ({may_wait}))
+                """,  # noqa: S608
+                "now",
+            ),
+            # The events by primary key.
+            weighty=text(
+                f"""
+                SELECT id, issue_id, subscriber_id, kind, at, code, detail FROM provider_event
+                WHERE {named} AND NOT is_waiting AND subscriber_id IS NOT NULL AND kind IN (
+                    'complained', 'unsubscribed', 'bounced', 'invalid', 'blocked', 'dropped')
+                """  # noqa: S608
+            ).columns(at=UTCDateTime()),
+        )
+
+    def of_a_list(self) -> About:
+        """The same, whose parameter `ids` is a list."""
+        ids: BindParameter[int] = bindparam("ids", expanding=True)
+        return About(
+            wait=self.wait.bindparams(ids),
+            uncertain=self.uncertain.bindparams(ids),
+            requests=self.requests.bindparams(ids),
+            to_classify=self.to_classify.bindparams(ids),
+            arrived=self.arrived.bindparams(ids),
+            move=self.move.bindparams(ids),
+            weighty=self.weighty.bindparams(ids),
+        )
+
+
+def _timed(sql: str, *names: str) -> TextClause:
+    """`sql` whose parameters `names` are aware instants."""
+    return text(sql).bindparams(*(bindparam(name, type_=UTCDateTime()) for name in names))
+
+
+JUST_TOLD: Final = About.of("provider_event.id > :after AND provider_event.id <= :last")
+LISTED: Final = About.of("provider_event.id IN :ids").of_a_list()

@@ -1,0 +1,82 @@
+"""Events of a provider we have no words of: told in ours, by whoever translates them.
+
+A JSON array of objects, or one object:
+
+    {"id": "evt_1", "type": "bounced", "time": "2026-11-24T09:00:07Z",
+     "message_id": "<2026-w48.5a0c@example.com>", "code": "5.1.1", "reason": "550 No such user"}
+
+type: a word of `told.Kind`. time: RFC 3339, or seconds since 1970. Which message: its Message-ID,
+or in `delivery` the token of its return path or of its links. id: the same when it is told again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from newsletter.providers import told
+from newsletter.providers.told import Kind, ProviderEvent, text_of
+from subscribers import bounces
+
+_CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
+
+
+def read_events(body: bytes) -> tuple[ProviderEvent, ...]:
+    """The events of a POST, in its order. Raises ValueError where it is no array and no object."""
+    return tuple([_read(element) for element in told.read_array(body)])
+
+
+def _read(element: Any) -> ProviderEvent:
+    word = element.get("type") if isinstance(element, dict) else None
+    if not isinstance(word, str):
+        return told.unknown(element)
+    kind = _kind(word)
+    detail = told.kept(element.get("reason", ""), told.MAX_DETAIL_CHARACTERS)
+    event_id, twin = _names(element, word)
+    return ProviderEvent(
+        event_id,
+        twin,
+        kind,
+        text_of(word, told.MAX_WORD_CHARACTERS),
+        _instant(element.get("time")),
+        message_id=text_of(element.get("message_id"), 320).strip("<> "),
+        token=text_of(element.get("delivery"), 200),
+        code=_code(element.get("code"), detail),
+        detail=detail,
+        raw=told.kept(told.as_json(element), told.MAX_RAW_CHARACTERS)
+        if kind is Kind.UNKNOWN
+        else "",
+    )
+
+
+def _kind(word: str) -> Kind:
+    try:
+        return Kind(word)
+    except ValueError:
+        return Kind.UNKNOWN
+
+
+def _names(element: Mapping[str, Any], word: str) -> tuple[str, str]:
+    message = element.get("message_id") or element.get("delivery")
+    known_as = message if isinstance(message, str) else f"whole:{told.as_json(element)}"
+    at = element.get("time")
+    twin = told.digest(known_as, word, text_of(at, 40) or told.as_json(at))
+    return text_of(element.get("id"), told.MAX_ID_CHARACTERS) or f"twin:{twin}", twin
+
+
+def _instant(value: Any) -> datetime | None:
+    if not isinstance(value, str) or "T" not in value:
+        return told.instant(value)
+    try:
+        at = datetime.fromisoformat(value)
+        return told.instant(at.astimezone(UTC).timestamp()) if at.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _code(given: Any, detail: str) -> str:
+    if isinstance(given, str) and _CODE.fullmatch(given):
+        return given
+    return bounces.code_in(detail)[:16] if detail else ""
