@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parseaddr
+from typing import NamedTuple
 
 from newsletter.app import App
 from newsletter.delivery import system_mail
@@ -15,6 +16,7 @@ from newsletter.rendering import headers
 from newsletter.rendering.message import CompiledMessage, compile_message
 from newsletter.rendering.rendered import RenderedIssue
 from newsletter.rendering.slots import PLACEHOLDER, Slot, greeting, replacements
+from newsletter.rendering.untracked import RULE, untracked
 from newsletter.rendering.view import SystemMailView
 from newsletter.tokens import Keyring
 from subscribers.address import EmailAddress
@@ -24,45 +26,75 @@ NOBODY = 0  # the subscriber id in the links of a public copy
 NO_ISSUE = 0  # the issue id in the links of a system mail
 
 
-def issue_mailing(app: App, issue: IssueDetails, render: StoredRender) -> Mailing:
-    """The issue compiled once; a reader costs a splice. Its date is the instant it was frozen."""
+def is_tracked(app: App, issue: IssueDetails) -> bool:
+    """Whether anybody is tracked at all: neither the publication nor its editor said no."""
+    return app.settings.tracking and issue.is_tracked
+
+
+def as_read(app: App, issue: IssueDetails, render: StoredRender) -> RenderedIssue:
+    """The render as its tracked readers get it, where it has any; else as everybody does.
+
+    To look at: where nothing can be made of it for the untracked, it comes as it is, and one of its
+    findings says so.
+    """
     rendered = render.as_rendered()
-    compiled = compile_message(
-        rendered,
-        app.publication,
-        date=issue.frozen_at or app.clock(),
-        week=issue.week,
-        issue_id=issue.id,
-        kind=issue.kind,
-    )
-    return _mailing(app, issue.folder, rendered, compiled)
+    if is_tracked(app, issue) or any(one["rule"] == RULE for one in render.findings):
+        return rendered
+    return untracked(rendered)
+
+
+def issue_mailing(app: App, issue: IssueDetails, render: StoredRender) -> Mailing:
+    """The issue compiled once, and once more for who is not tracked; a reader costs a splice.
+
+    Its date is the instant it was frozen. Raises RefusedError where no message can be made of it.
+    """
+
+    def compiled(rendered: RenderedIssue) -> _Compiled:
+        message = compile_message(
+            rendered,
+            app.publication,
+            date=issue.frozen_at or app.clock(),
+            week=issue.week,
+            issue_id=issue.id,
+            kind=issue.kind,
+        )
+        return _Compiled(rendered, message)
+
+    plain = compiled(untracked(render.as_rendered()))
+    if not is_tracked(app, issue):
+        return _mailing(app, issue.folder, plain)
+    return _mailing(app, issue.folder, compiled(render.as_rendered()), plain)
 
 
 def envelope_maker(app: App, issue: IssueDetails) -> Callable[[Reader], Envelope]:
     """How a reader becomes an envelope of this issue: address, Message-ID, tokens, greeting.
 
-    It raises PermanentError for a reader whose address no message can carry.
+    Who is not tracked has no delivery token at all: nothing in their mail could carry it. It raises
+    PermanentError for a reader whose address no message can carry.
     """
     keyring = app.keyring
+    tracked = is_tracked(app, issue)
     message_id_of = message_id_maker(app, issue.id, issue.slug)
     bounces_to = parseaddr(app.settings.bounces_to)[1]
 
     def envelope_for(reader: Reader) -> Envelope:
+        slots: dict[str, str] = {
+            Slot.UNSUBSCRIBE: keyring.unsubscribe(issue.id, reader.id),
+            Slot.PREFERENCES: keyring.preferences(issue.id, reader.id),
+            Slot.VOTE: keyring.vote(issue.id, reader.id),
+            Slot.NAME: greeting(reader.name),
+        }
+        counted = tracked and reader.is_tracked
+        if counted:
+            slots[Slot.DELIVERY] = keyring.delivery(issue.id, reader.id)
         return Envelope(
             key=reader.id,
             address=_wire(reader.address),
             name=reader.name,
             message_id=message_id_of(reader.id),
-            slots={
-                Slot.DELIVERY: keyring.delivery(
-                    issue.id, reader.id if reader.is_tracked else NOBODY
-                ),
-                Slot.UNSUBSCRIBE: keyring.unsubscribe(issue.id, reader.id),
-                Slot.PREFERENCES: keyring.preferences(issue.id, reader.id),
-                Slot.VOTE: keyring.vote(issue.id, reader.id),
-                Slot.NAME: greeting(reader.name),
-            },
+            slots=slots,
             bounce_to=_return_path(bounces_to, keyring, issue.id, reader.id),
+            is_tracked=counted,
         )
 
     return envelope_for
@@ -93,7 +125,7 @@ def system_mailing(app: App, kind: str, facts: Mapping[str, str], date: datetime
         SystemMailView(kind=kind, publication=app.publication, facts=shown)
     )
     compiled = compile_message(rendered, app.publication, date=date, kind=kind)
-    return _mailing(app, system_mail.FOLDER, rendered, compiled)
+    return _mailing(app, system_mail.FOLDER, _Compiled(rendered, compiled))
 
 
 def system_envelope(app: App, due: system_mail.Due) -> Envelope:
@@ -144,14 +176,23 @@ def _wire(address: str) -> str:
         raise PermanentError("the address has letters before the @ that need SMTPUTF8") from error
 
 
-def _mailing(app: App, folder: str, rendered: RenderedIssue, compiled: CompiledMessage) -> Mailing:
+class _Compiled(NamedTuple):
+    """One form of a mailing, for those who join it with a reader and for those who splice."""
+
+    rendered: RenderedIssue
+    message: CompiledMessage
+
+
+def _mailing(app: App, folder: str, usual: _Compiled, plain: _Compiled | None = None) -> Mailing:
+    """plain: the form for who is not tracked; None where it is the same for all."""
     base = f"{app.publication.url}/unsubscribe/"
+    bare = (plain or usual).message
 
     def way_out(envelope: Envelope) -> str:
         return base + envelope.slots.get(Slot.UNSUBSCRIBE, "")
 
     def splice(envelope: Envelope) -> bytes:
-        return compiled.splice(
+        return (usual.message if envelope.is_tracked else bare).splice(
             address=envelope.address,
             name=envelope.name,
             message_id=envelope.message_id,
@@ -159,17 +200,19 @@ def _mailing(app: App, folder: str, rendered: RenderedIssue, compiled: CompiledM
             unsubscribe_url=way_out(envelope),
         )
 
-    content = Content(
-        sender=app.publication.sender,
-        reply_to=app.publication.reply_to,
-        subject=rendered.subject,
-        html=rendered.html,
-        text=rendered.text,
-        headers=compiled.shared,
-        tokens=lambda envelope: replacements(envelope.slots),
-        own_headers=lambda envelope: compiled.own_headers(way_out(envelope)),
-    )
-    return Mailing(folder, splice, content)
+    def content(form: _Compiled) -> Content:
+        return Content(
+            sender=app.publication.sender,
+            reply_to=app.publication.reply_to,
+            subject=form.rendered.subject,
+            html=form.rendered.html,
+            text=form.rendered.text,
+            headers=form.message.shared,
+            tokens=lambda envelope: replacements(envelope.slots),
+            own_headers=lambda envelope: form.message.own_headers(way_out(envelope)),
+        )
+
+    return Mailing(folder, splice, content(usual), None if plain is None else content(plain))
 
 
 def _sender_domain(app: App) -> str:

@@ -177,7 +177,7 @@ def _envelopes(
     app: App, issue: IssueDetails, mailboxes: Iterable[_Mailbox], run: str
 ) -> list[Envelope]:
     """Keys are below zero: no reader's, so that no event of a provider's can be one's."""
-    slots = mailings.public_slots(app, issue.id)
+    slots, tracked = mailings.public_slots(app, issue.id), mailings.is_tracked(app, issue)
     domain = parseaddr(app.publication.sender)[1].rpartition("@")[2]
     return [
         Envelope(
@@ -186,6 +186,7 @@ def _envelopes(
             name=one.name,
             message_id=f"{issue.slug}.{KIND}.{run}.{number}@{domain}",
             slots=slots,
+            is_tracked=tracked,
         )
         for number, one in enumerate(mailboxes, 1)
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import getpass
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +23,13 @@ program = typer.Typer(
 )
 
 Slugs = list[str] | None
+
+
+class Tracking(StrEnum):
+    """Whether an issue counts what its readers do with it."""
+
+    ON = "on"
+    OFF = "off"
 
 
 @program.command()
@@ -57,12 +65,13 @@ def list_(as_json: AsJson = False) -> None:
 @program.command()
 def show(issue: IssueRef = "latest", as_json: AsJson = False) -> None:
     """Show an issue: what was chosen and why, findings, approval; how it goes while it goes out."""
-    from newsletter import control
+    from newsletter import control, mailings
     from newsletter.editorial import issues
 
     app = open_app()
     with app.session(readonly=True) as session:
         found = issues.find(session, issue)
+    found = replace(found, is_tracked=mailings.is_tracked(app, found))
     going = control.going(app, found)
     if as_json:
         print_json({**views.as_dict(found), "going": going and asdict(going)})
@@ -157,6 +166,9 @@ def edit(
     audience: Annotated[
         str | None, typer.Option(help="Who gets it: all, or segment:NAME of a saved segment.")
     ] = None,
+    tracking: Annotated[
+        Tracking | None, typer.Option(help="off: no pixel, and plain links, for everybody.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change an issue and render it again; a standing approval becomes void."""
@@ -171,6 +183,7 @@ def edit(
         exclude=tuple(exclude or ()),
         order=tuple(slug.strip() for slug in order.split(",") if slug.strip()),
         audience=audience,
+        is_tracked=None if tracking is None else tracking is Tracking.ON,
     )
     if changes == Changes():
         raise typer.BadParameter("nothing to change: give --subject, --include, ...")

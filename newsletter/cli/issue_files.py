@@ -31,13 +31,14 @@ def write_rebuilt(app: App, rebuilt: Rebuilt, folder: Path) -> list[Path]:
 
 
 def _write(app: App, issue: IssueDetails, render: StoredRender, folder: Path) -> list[Path]:
-    from newsletter import renders
+    from newsletter import mailings, renders
 
+    read = mailings.as_read(app, issue, render)
     files = {
-        "issue.html": render.html.encode(),
-        "issue.txt": render.text.encode(),
+        "issue.html": read.html.encode(),
+        "issue.txt": read.text.encode(),
         "issue.mjml": render.mjml.encode(),
-        "issue.json": _facts(render),
+        "issue.json": _facts(render, is_tracked=mailings.is_tracked(app, issue)),
         "sample.eml": renders.sample_message(app, issue, render),
     }
     try:
@@ -52,13 +53,14 @@ def _write(app: App, issue: IssueDetails, render: StoredRender, folder: Path) ->
     return [folder / name for name in files]
 
 
-def _facts(render: StoredRender) -> bytes:
+def _facts(render: StoredRender, *, is_tracked: bool) -> bytes:
     facts = {
         "subject": render.subject,
         "preheader": render.preheader,
         "links": render.links,
         "bytes": {"html": len(render.html.encode()), "text": len(render.text.encode())},
         "findings": render.findings,
+        "tracked": is_tracked,
         "sha256": render.sha256,
     }
     return (json.dumps(facts, indent=2, ensure_ascii=False) + "\n").encode()

@@ -54,6 +54,7 @@ def print_issue(issue: IssueDetails, going: Going | None = None) -> None:
             ("preheader", issue.preheader),
             ("intro" if issue.has_slot else "says", issue.intro),
             ("audience", "" if issue.audience == "all" else issue.audience),
+            ("tracking", "" if issue.is_tracked else "off: no pixel, plain links"),
             ("approval", _approval(issue)),
             ("findings", findings_count(issue)),
             ("sha256", issue.sha256),
@@ -111,12 +112,13 @@ def print_findings(issue: IssueDetails, more: Sequence[Mapping[str, str]] = ()) 
 def explanations() -> dict[str, str]:
     """Why each rule is there, by its id."""
     from newsletter.editorial import livecheck
-    from newsletter.rendering import examination
+    from newsletter.rendering import examination, untracked
     from newsletter.rendering.quality import RULES
 
     return {rule.id: rule.explanation for rule in RULES} | {
         livecheck.RULE_ID: livecheck.EXPLANATION,
         examination.REPRODUCIBLE: examination.EXPLANATION,
+        untracked.RULE: untracked.EXPLANATION,
     }
 
 

@@ -15,14 +15,20 @@ from subscribers import segments
 
 SEGMENT = "segment:"  # before the name of a segment
 EVERYONE = "all"  # the audience rule: everyone ever confirmed and not erased
+UNTRACKED = ", nobody tracked"  # after the rule of an issue that counts nobody's reading
 
 
 def audience_of(session: Session, issue: IssueDetails) -> str:
     """The audience rule: everyone; of a correction, those who may have got what it corrects.
 
     Of an issue for a segment its name and the rule it has now, so that an approval is void once
-    the segment means other people. Raises SegmentError where the segment is no more.
+    the segment means other people; and so it is once their reading is to be counted after all, or
+    no more. Raises SegmentError where the segment is no more.
     """
+    return _rule(session, issue) + ("" if issue.is_tracked else UNTRACKED)
+
+
+def _rule(session: Session, issue: IssueDetails) -> str:
     if issue.corrects_id is not None:
         return f"readers of issue {issue.corrects_id}"
     if not issue.audience.startswith(SEGMENT):

@@ -37,6 +37,7 @@ class Envelope:
     key: what the ledger calls it, opaque here. message_id: without angle brackets, the same on
     every attempt. slots: values by slot name (`rendering.slots.Slot`). bounce_to: the address in
     which the message's bounces name it (the sender of SMTP's MAIL); "" for the provider's own.
+    is_tracked: False for who gets the mailing without pixel and with plain links.
     """
 
     key: int
@@ -45,6 +46,7 @@ class Envelope:
     message_id: str
     slots: Mapping[str, str]
     bounce_to: str = ""
+    is_tracked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +84,25 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """A compiled issue or system mail; `folder` is its place in an outbox: `2026-W48`, `system`."""
+    """A compiled issue or system mail; `folder` is its place in an outbox: `2026-W48`, `system`.
+
+    untracked: the content for envelopes that are not tracked; None where there is but one.
+    """
 
     folder: str
     splice: Callable[[Envelope], bytes]  # a whole RFC 5322 message, CRLF lines
     content: Content
+    untracked: Content | None = None
+
+    def by_content(self, envelopes: Iterable[Envelope]) -> list[tuple[Content, list[Envelope]]]:
+        """Who gets which content, in the order given; for who joins mail and reader itself."""
+        if self.untracked is None:
+            return [(self.content, list(envelopes))]
+        groups: dict[bool, list[Envelope]] = {True: [], False: []}
+        for envelope in envelopes:
+            groups[envelope.is_tracked].append(envelope)
+        both = ((self.content, groups[True]), (self.untracked, groups[False]))
+        return [(content, group) for content, group in both if group]
 
 
 class AttemptLog(Protocol):

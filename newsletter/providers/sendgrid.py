@@ -13,6 +13,7 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from http.client import HTTPException
+from itertools import chain
 from typing import Any, Final
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -108,13 +109,23 @@ class SendGrid:
         Raises TransientError where the rest was not taken. After a request without an answer it
         also stops: what times out once may time out for everybody.
         """
-        content = mailing.content
-        parts, refused = _compose(content, envelopes)
-        yield from refused
+        composed = [
+            (content, *_compose(content, group)) for content, group in mailing.by_content(envelopes)
+        ]
+        for _content, _parts, refused in composed:
+            yield from refused
+        planned = chain.from_iterable(
+            self._planned(content, parts) for content, parts, _refused in composed
+        )
+        yield from _Call(self._post, self._wait, log, planned)
+
+    def _planned(
+        self, content: Content, parts: Sequence[Part]
+    ) -> Iterator[tuple[Content, list[Part]]]:
+        """The requests of one content, which stands once in each."""
         longest = "x" * MAX_REQUEST_ID_CHARACTERS
         bare = wired(frame(content, request=longest, sandbox=self._sandbox), ())
-        planned = requests(parts, bare_bytes=len(bare))
-        yield from _Call(self._post, self._wait, log, content, planned)
+        return ((content, request) for request in requests(parts, bare_bytes=len(bare)))
 
     def evidence(self, mailing: Mailing, envelopes: Sequence[Envelope]) -> dict[int, Evidence]:
         """Unknown for all: only SendGrid's events tell, and they come by themselves."""
@@ -162,15 +173,13 @@ class _Call:
         post: Callable[[Content, Iterable[Part], str], Reply],
         wait: Callable[[Reply, int, float], float | None],
         log: AttemptLog,
-        content: Content,
-        planned: Iterator[list[Part]],
+        planned: Iterator[tuple[Content, list[Part]]],
     ) -> None:
         self._post = post
         self._wait = wait
         self._log = log
-        self._content = content
         self._planned = planned
-        self._waiting: deque[list[Part]] = deque()
+        self._waiting: deque[tuple[Content, list[Part]]] = deque()
         self._waited_s = 0.0
         self._has_taken = False
         # Refused alone, without their address being named: theirs, or the mailing's fault?
@@ -180,27 +189,27 @@ class _Call:
         for request in self._planned:
             self._waiting.append(request)
             while self._waiting:
-                yield from self._settle(self._waiting.popleft())
+                yield from self._settle(*self._waiting.popleft())
             yield from self._release()
 
-    def _settle(self, request: list[Part]) -> Iterator[Receipt]:
-        answer = self._ask(request)
+    def _settle(self, content: Content, request: list[Part]) -> Iterator[Receipt]:
+        answer = self._ask(content, request)
         if answer.meaning is Meaning.TAKEN:
             self._has_taken = True
             yield from (_taken(answer, one) for one in request)
         elif answer.meaning is Meaning.AT_FAULT:
-            yield from self._find_fault(request, answer)
+            yield from self._find_fault(content, request, answer)
         else:
             yield from self._stop(request, answer)
         if self._has_taken:
             yield from self._release()
 
-    def _ask(self, request: Sequence[Part]) -> Reply:
+    def _ask(self, content: Content, request: Sequence[Part]) -> Reply:
         """Posts a set of messages; again, under the same id, while none of them was taken."""
         request_id = self._log.request([one.key for one in request])
         attempt = 0
         while True:
-            answer = self._post(self._content, request, request_id)
+            answer = self._post(content, request, request_id)
             waited_s = self._wait(answer, attempt, self._waited_s)
             if waited_s is None:
                 return answer
@@ -213,7 +222,9 @@ class _Call:
             yield from (Receipt(one.key, Outcome.UNCERTAIN, answer.words) for one in request)
         raise TransientError(answer.words, hint=_HINTS[answer.meaning])
 
-    def _find_fault(self, request: list[Part], answer: Reply) -> Iterator[Receipt]:
+    def _find_fault(
+        self, content: Content, request: list[Part], answer: Reply
+    ) -> Iterator[Receipt]:
         """Fails who is named; where nobody is, goes on with each half."""
         common = next((fault for fault in answer.faults if fault.is_common), None)
         if common is not None:
@@ -231,12 +242,13 @@ class _Call:
             else:
                 self._hold(failed)
         if named:
-            self._waiting.extendleft([rest] if rest else [])
+            self._waiting.extendleft([(content, rest)] if rest else [])
         elif len(request) == 1:
             self._hold(Receipt(request[0].key, Outcome.FAILED, answer.words))
         else:
             middle = len(request) // 2
-            self._waiting.extendleft([request[middle:], request[:middle]])
+            halves = request[middle:], request[:middle]
+            self._waiting.extendleft((content, half) for half in halves)
 
     def _hold(self, failed: Receipt) -> None:
         self._held.append(failed)

@@ -47,7 +47,7 @@ ON_RECORD = text(
     " SELECT :id, issue_id, id, :now, :keys FROM batch"
 )
 TOKEN = "AQcAAAAHAAAAAAAAAAGk9f3k2l1m0n9o8p7q6r5s4t"
-SLOTS = (Slot.DELIVERY, Slot.UNSUBSCRIBE, Slot.PREFERENCES, Slot.NAME)
+SLOTS = (Slot.DELIVERY, Slot.UNSUBSCRIBE, Slot.PREFERENCES, Slot.VOTE, Slot.NAME)
 CONTENT = Content(
     sender="Weekly Verdicts <verdicts@example.com>",
     reply_to="",
