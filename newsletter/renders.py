@@ -5,6 +5,8 @@ The functions with a session work in the caller's transaction.
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 from sqlmodel import Session
 
 from newsletter import mailings
@@ -13,6 +15,7 @@ from newsletter.editorial import (
     approvals,
     changes,
     corrections,
+    heard,
     issues,
     library,
     planning,
@@ -21,7 +24,7 @@ from newsletter.editorial import (
 from newsletter.editorial.issues import IssueDetails
 from newsletter.editorial.rebuilds import Rebuilt
 from newsletter.editorial.views import comparison_view
-from newsletter.rendering import examination, snapshot
+from newsletter.rendering import examination, snapshot, untracked
 from newsletter.rendering.view import IssueView
 from newsletter.store.models import Issue
 from subscribers.audience import Reader
@@ -32,11 +35,15 @@ def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
     issue = issues.row(session, issue_id)
     if issue.corrects_id is not None:
         return _correction_view(app, session, issue)
+
+    def day_of(instant: datetime) -> date:
+        return instant.astimezone(app.slot.zone).date()
+
     return IssueView(
         id=issue_id,
         week=issue.week,
         slug=issue.week.lower(),
-        day=issue.slot_at.astimezone(app.slot.zone).date(),
+        day=day_of(issue.slot_at),
         publication=app.publication,
         comparisons=tuple(
             comparison_view(
@@ -52,7 +59,10 @@ def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
             session,
             issue_id,
             public_url=app.publication.url,
-            day_of=lambda instant: instant.astimezone(app.slot.zone).date(),
+            day_of=day_of,
+        ),
+        heard=heard.before(
+            session, issue_id, public_url=app.publication.url, day_of=day_of, now=app.clock()
         ),
     )
 
@@ -83,7 +93,7 @@ def keep(app: App, session: Session, issue_id: int, *, because: str, twice: bool
     """
     view = issue_view(app, session, issue_id)
     fresh = app.renderer.issue(view)
-    fresh = examination.attributed(app.renderer, view, fresh)
+    fresh = untracked.examined(examination.attributed(app.renderer, view, fresh))
     if twice:
         fresh = examination.proven(app.renderer, view, fresh)
     inputs = snapshot.take(view, fresh, dict(issues.revisions(session, issue_id))).to_dict()

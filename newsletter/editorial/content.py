@@ -19,7 +19,6 @@ from newsletter.editorial.content_model import (
     Take,
     Tool,
     Votes,
-    slug_of,
 )
 from newsletter.editorial.content_reviewers import load_reviewers
 from newsletter.editorial.content_schema import FrontMatter, ToolEntry, comparison_schema
@@ -27,6 +26,7 @@ from newsletter.editorial.content_skeleton import skeleton
 from newsletter.editorial.content_takes import Seat, read_takes
 from newsletter.editorial.content_yaml import Document, read_yaml
 from newsletter.errors import ContentError, Problem
+from newsletter.slugs import slug_of
 from newsletter.store.states import ComparisonState
 
 __all__ = [

@@ -8,20 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from newsletter.errors import StoreError
 from newsletter.rendering.view import Verdict, percent
+from newsletter.slugs import slug_of, tool_slugs
 from newsletter.store.states import ComparisonState
-
-# Latin letters that Unicode does not take apart into a plain one and a mark.
-_LETTERS = str.maketrans(
-    {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "đ": "d", "ð": "d", "ł": "l", "þ": "th", "ı": "i"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +90,12 @@ class Comparison:
         return slug_of(self.title)
 
     @property
+    def tool_slugs(self) -> tuple[str, str]:
+        """How the two tools are called in addresses and in the store of votes."""
+        left, right = tool_slugs([tool.name for tool in self.tools])
+        return left, right
+
+    @property
     def panel(self) -> tuple[int, int]:
         """Panel ship per cent of both tools, derived from the takes."""
         return self.tools[0].panel, self.tools[1].panel
@@ -141,17 +141,6 @@ class Comparison:
                 f"a stored comparison cannot be read: {error!r}",
                 hint="run `newsletter db check`, or import its file again",
             ) from error
-
-
-def slug_of(title: str) -> str:
-    """`title` in lower-case ASCII with hyphens; what has no ASCII form is left out.
-
-    Empty where nothing is left (a title without one Latin letter or digit).
-    """
-    plain = unicodedata.normalize("NFKD", title.lower().translate(_LETTERS))
-    plain = "".join(char for char in plain if not unicodedata.combining(char))
-    plain = re.sub(r"['’]", "", plain)
-    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def _tool_body(tool: Tool) -> dict[str, Any]:

@@ -122,6 +122,7 @@ def _new(session: Session, wrong: IssueDetails, now: datetime) -> models.Issue:
         samples=wrong.samples,
         planned_at=now,
         corrects_id=wrong.id,
+        is_tracked=wrong.is_tracked,
     )
     session.add(issue)
     return issue

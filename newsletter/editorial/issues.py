@@ -60,6 +60,7 @@ class IssueDetails:
     own_templates: tuple[str, ...]  # of those it was rendered with, the publication's
     corrects_id: int | None = None  # of a correction: the issue it corrects
     audience: str = "all"  # or `segment:` and its name
+    is_tracked: bool = True  # False: its editor wants nobody's reading counted
 
     @property
     def ref(self) -> str:
@@ -293,6 +294,7 @@ def _details(session: Session, issue: models.Issue) -> IssueDetails:
         own_templates=_own_templates(stored),
         corrects_id=issue.corrects_id,
         audience=issue.audience,
+        is_tracked=issue.is_tracked,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
@@ -14,7 +15,7 @@ from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.issues import WEEKLY
 from newsletter.editorial.selection import Candidate
 from newsletter.errors import NotFoundError, RefusedError, StoreError
-from newsletter.store import models
+from newsletter.store import feedback, models
 from newsletter.store.states import ComparisonState, IssueState
 
 # An issue in one of these holds its comparisons no longer.
@@ -130,6 +131,9 @@ def _import_one(
 def _revise(
     session: Session, row: models.Comparison, comparison: Comparison, now: datetime
 ) -> None:
+    if row.revision:
+        before = load_revision(session, row.slug).tool_slugs
+        _carry_votes(session, _id(row), before, comparison.tool_slugs)
     row.revision += 1
     row.sample = comparison.sample
     if row.state != ComparisonState.PUBLISHED:
@@ -147,6 +151,21 @@ def _revise(
             imported_at=now,
         )
     )
+
+
+def _carry_votes(
+    session: Session, comparison_id: int, before: tuple[str, str], after: tuple[str, str]
+) -> None:
+    """A tool that is respelled keeps its votes: its place tells which it was."""
+    for was, now in zip(before, after, strict=True):
+        if was in after or now in before:  # it stayed, or the two changed places
+            continue
+        for table in (feedback.Vote, feedback.Ballot):
+            session.execute(
+                update(table)
+                .where(col(table.comparison_id) == comparison_id, col(table.tool) == was)
+                .values(tool=now)
+            )
 
 
 def _current_sha256(session: Session, row: models.Comparison) -> str | None:

@@ -16,6 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
+from newsletter.rendering.links import CANARY
 from newsletter.rendering.rendered import Finding, Link, Severity
 
 MAX_LINKS = 50
@@ -60,7 +61,8 @@ def check_links_live(
 
 def live_findings(links: Iterable[Link], *, timeout_s: float = 5.0) -> tuple[Finding, ...]:
     """A finding for each link that does not answer: an error where its page is gone."""
-    links = tuple(links)
+    # The archive's page of an issue, where the canary leads, is there once the issue went out.
+    links = tuple(link for link in links if link.label != CANARY)
     asked = {one.url: one for one in check_links_live((x.url for x in links), timeout_s=timeout_s)}
     return tuple(
         Finding(

@@ -36,6 +36,7 @@ class Changes:
     exclude: tuple[str, ...] = ()
     order: tuple[str, ...] = ()
     audience: str | None = None  # `all`, or `segment:` and its name
+    is_tracked: bool | None = None
 
 
 def choose_for(
@@ -121,6 +122,8 @@ def apply(session: Session, issue_id: int, changes: Changes) -> None:
             setattr(issue, field, words.kept(field, said))
     if changes.audience is not None:
         issue.audience = _audience(session, changes.audience)
+    if changes.is_tracked is not None:
+        issue.is_tracked = changes.is_tracked
     include = _without(issue.wanted.get("include", ()), changes.exclude) | set(changes.include)
     exclude = _without(issue.wanted.get("exclude", ()), changes.include) | set(changes.exclude)
     issue.wanted = {

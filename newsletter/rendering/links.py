@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from newsletter.rendering.rendered import Link
 from newsletter.rendering.slots import Slot
 
+# What the link is called that no person sees: who follows it is a machine. `tracking.links` has it
+# under the same name, and knows a machine by it.
+CANARY = "canary"
+
 
 class LinkTable:
     """Gives each target a number; HTML and text share one table. base: without trailing slash."""
@@ -33,6 +37,18 @@ class Addresses:
 
     def link(self, url: str, label: str) -> str:
         """The tracked address that leads to `url`."""
+        seen = f"{label} (page)" if label == CANARY else label
+        return self._tracked(url, seen)
+
+    def canary(self, url: str) -> str:
+        """The same for the link that only machines find."""
+        return self._tracked(url, CANARY)
+
+    def vote(self, comparison: str, tool: str, verdict: str) -> str:
+        """The page of one vote, by the slugs of comparison and tool; it leads there directly."""
+        return f"{self._base}/vote/{self._token[Slot.VOTE]}/{comparison}/{tool}/{verdict}"
+
+    def _tracked(self, url: str, label: str) -> str:
         return f"{self._base}/c/{self._token[Slot.DELIVERY]}/{self._table.add(url, label).n}"
 
     @property

@@ -23,7 +23,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from newsletter import __version__
 from newsletter.errors import RefusedError
 from newsletter.rendering.rendered import RenderedIssue
-from newsletter.rendering.view import IssueView
+from newsletter.rendering.view import HeardView, IssueView
 
 # Each decides over bytes of the mail: markup, escapes, the order of declarations.
 LIBRARIES = ("jinja2", "markupsafe", "mjml-python", "premailer", "cssselect", "cssutils", "lxml")
@@ -122,6 +122,16 @@ def view_of(values: Json) -> IssueView:
     """
     view: IssueView = _read(IssueView, values, "view")
     return view
+
+
+def heard_of(values: Json) -> HeardView | None:
+    """What a stored view tells of the issue before; None where it tells nothing of one.
+
+    Raises RefusedError for a field this version does not know, or misses.
+    """
+    stored = values.get("heard")
+    heard: HeardView | None = None if stored is None else _read(HeardView, stored, "view.heard")
+    return heard
 
 
 def _plain(value: Any) -> Any:

@@ -226,6 +226,8 @@ def reading_minutes(view: IssueView) -> int:
         shown = takes if place == 0 else [quote.take for quote in clash(comparison).quotes]
         words += 40 + len(comparison.verdict.split())
         words += sum(len(take.excerpt.split()) for take in shown)
+    if view.heard is not None:
+        words += sum(len(one.title.split()) + 20 for one in view.heard.comparisons)
     for change in view.changes:
         told = (change.title, change.was, change.now, *(one.text for one in change.corrections))
         words += sum(len(part.split()) for part in told)

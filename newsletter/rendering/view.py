@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from newsletter.slugs import tool_slugs
 from newsletter.theme import Theme
 
 WEEKLY, CORRECTION = "weekly", "correction"  # kinds of issue, folders of their templates
@@ -90,6 +91,16 @@ class ComparisonView:
     corrections: tuple[CorrectionView, ...] = ()  # every one, oldest first
 
     @property
+    def tool_slugs(self) -> tuple[str, str]:
+        """How the tools are called in addresses; in their order."""
+        left, right = tool_slugs([tool.name for tool in self.tools])
+        return left, right
+
+    def slug_of(self, tool: ToolView) -> str:
+        """How one of the two is called in addresses."""
+        return self.tool_slugs[next(n for n, one in enumerate(self.tools) if one is tool)]
+
+    @property
     def winner(self) -> ToolView | None:
         """The tool the panel would rather ship; None on a tie."""
         left, right = self.tools
@@ -123,6 +134,37 @@ class ChangeView:
     was: str = ""
     now: str = ""
     corrections: tuple[CorrectionView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeardToolView:
+    """What panel and readers said of a tool; community: None until a reader voted on it."""
+
+    name: str
+    panel: int  # ship per cent
+    community: VoteView | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeardComparisonView:
+    """A comparison of the issue before, on which readers voted; the winner first."""
+
+    title: str
+    url: str  # the full page, absolute
+    tools: tuple[HeardToolView, HeardToolView]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardView:
+    """How readers answered the issue before. Counted once, so that an issue stays as it was seen.
+
+    comparisons: those with a reader's vote that is believed, in their issue's order.
+    """
+
+    issue: int  # the id of the issue before
+    day: date  # of its slot
+    counted_on: date
+    comparisons: tuple[HeardComparisonView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +219,7 @@ class IssueView:
     intro: str | None = None
     changes: tuple[ChangeView, ...] = ()  # since the issue before, each told once
     corrected: CorrectedView | None = None
+    heard: HeardView | None = None  # None: there was no issue before
 
     @property
     def kind(self) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -12,14 +14,15 @@ from sqlmodel import Session, col, select
 from starlette.exceptions import HTTPException
 
 from newsletter import mailings
-from newsletter.editorial import issues, library
+from newsletter.editorial import issues, library, votes
 from newsletter.editorial.content_model import Comparison
+from newsletter.editorial.tallies import Tally
 from newsletter.editorial.views import comparison_view
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.rendering.slots import neutral
-from newsletter.rendering.view import ComparisonView
+from newsletter.rendering.view import ComparisonView, ToolView, VoteView
 from newsletter.store.models import Issue, Rendered
-from newsletter.store.states import ComparisonState, IssueState
+from newsletter.store.states import IssueState
 from newsletter.web.pages import AnySite, Site
 from newsletter.weeks import IssueWeek
 
@@ -36,7 +39,26 @@ MAIL_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
+NOTHING_SAID: Mapping[str, str] = MappingProxyType({})
+
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True)
+class PollRow:
+    """One tool in the form for visitors. said: what they answered just now, or ""."""
+
+    tool: ToolView
+    slug: str
+    visitors: VoteView | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    rows: tuple[PollRow, ...]
+    note: str  # what became of the answer
+    error: str  # what is wrong with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +101,34 @@ def comparisons(site: AnySite) -> Response:
 @router.api_route("/comparisons/{slug}", methods=READ)
 def comparison(site: AnySite, slug: str) -> Response:
     """One comparison whole, with every quote to the letter. A draft is not published: 404."""
+    return comparison_page(site, slug)
+
+
+def comparison_page(
+    site: Site,
+    slug: str,
+    *,
+    status: int = 200,
+    note: str = "",
+    error: str = "",
+    said: Mapping[str, str] = NOTHING_SAID,
+) -> Response:
+    """The page, with what became of a visitor's vote. said: their verdicts by the tools' slugs."""
     with site.app.session(readonly=True) as session:
-        found = library.load_revision(session, slug)
-    if found.status is ComparisonState.DRAFT:
-        raise NotFoundError(f"{slug} is a draft", hint="finish it first")
-    return site.page("web/comparison.html", comparison=_view(site, found), form=site.sign_up_form())
+        comparison_id, found = votes.open_poll(session, slug)
+        tallies = votes.tallies(session, comparison_id)
+    view = comparison_view(found, public_url=site.app.publication.url, tallies=tallies)
+    rows = [
+        PollRow(tool, name, _of_visitors(tallies.get(name)), said.get(name, ""))
+        for tool, name in zip(view.tools, view.tool_slugs, strict=True)
+    ]
+    return site.page(
+        "web/comparison.html",
+        status=status,
+        comparison=view,
+        poll=Poll(tuple(rows), note, error),
+        form=site.sign_up_form(),
+    )
 
 
 @router.api_route("/issues", methods=READ)
@@ -96,13 +141,17 @@ def archive(site: AnySite) -> Response:
 
 @router.api_route("/issues/{week}", methods=READ)
 def issue(site: AnySite, week: str) -> Response:
-    """The mail as it went out, the very same bytes but for the slots, which stand for nobody."""
+    """The mail as it went out, the very same bytes but for the slots, which stand for nobody.
+
+    Of an issue that tracked nobody, what everybody got: without a pixel, and with plain links.
+    """
     with site.app.session(readonly=True) as session:
         found = issues.find(session, week_of(week))
         if found.frozen_at is None:
             raise NotFoundError(f"issue {found.week} has not gone out", hint="wait for its slot")
         stored = issues.rendered(session, found.id)
-    body = neutral(stored.html, mailings.public_slots(site.app, found.id))
+    read = mailings.as_read(site.app, found, stored)
+    body = neutral(read.html, mailings.public_slots(site.app, found.id))
     headers = {
         "X-Issue-SHA256": stored.sha256,
         "Content-Security-Policy": MAIL_POLICY.format(origin=site.origin),
@@ -120,6 +169,13 @@ def static(site: AnySite, request: Request, name: str) -> Response:
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=STATIC[name])
+
+
+def _of_visitors(tally: Tally | None) -> VoteView | None:
+    """None until one of them voted."""
+    if tally is None or not tally.visitors:
+        return None
+    return VoteView(tally.visitors_ship, tally.visitors_skip)
 
 
 def _view(site: Site, found: Comparison) -> ComparisonView:

@@ -12,6 +12,7 @@ this, and no more:
   every question at the door costs readers; it takes nothing, and the welcome mail has the way out;
 - have the link to one's own data mailed, to the mailbox it scans, once in 24 hours;
 - refuse a change of address: nothing moves;
+- vote ship and skip within ten seconds, which is kept apart and believed of nobody;
 - fetch the file of one's own data, which its own mailbox asked for, and which changes nothing.
 
 It takes nobody off the list, moves nobody and erases nobody: those forms want a tick in a box that
@@ -39,11 +40,13 @@ import uvicorn
 from publication import open_home, planned_and_approved
 from publication import readers as add_readers
 from served import Clock, Served, id_of, served
+from sqlalchemy import text
 from web_forms import forms
 
 from newsletter import dossier, own_page, pipeline, readers
 from newsletter.tick import drain_system_mail
 from newsletter.web.app import create_app
+from subscribers.address import EmailAddress
 
 pytestmark = pytest.mark.slow
 
@@ -74,8 +77,8 @@ def mails_of_every_kind(site: Served) -> None:
     site.sign_up("welcomed@example.com")
     token = site.app.keyring.confirm(id_of(site, "welcomed@example.com"), site.clock())
     readers.confirm(site.app, token, source="test", network="")
-    own_page.send_preferences_link(site.app, STAYS)
-    own_page.send_data_link(site.app, STAYS)
+    own_page.send_preferences_link(site.app, EmailAddress.parse(STAYS))
+    own_page.send_data_link(site.app, EmailAddress.parse(STAYS))
     own_page.ask_to_move(site.app, id_of(site, STAYS), "moving@example.org")
     drain_system_mail(site.app)
 
@@ -145,6 +148,14 @@ def test_a_scanner_that_presses_every_button_at_once_changes_no_subscriber(site:
     assert scan(site, waits_s=0) > 15
     assert scan(site, waits_s=1.9) > 15
     assert (kept(site), site.rows("system_mail")) == before
+    assert believed_votes(site) == 0
+    assert site.rows("vote")
+
+
+def believed_votes(site: Served) -> int:
+    with site.app.engine.connect() as connection:
+        found = connection.execute(text("SELECT count(*) FROM vote WHERE suspicion = ''"))
+        return int(found.scalar_one())
 
 
 def test_a_patient_scanner_confirms_and_refuses_and_no_more(site: Served) -> None:
@@ -159,6 +170,7 @@ def test_a_patient_scanner_confirms_and_refuses_and_no_more(site: Served) -> Non
     assert [row[2] for row in news] == ["confirmed"]
     assert [bool(row[7]) for row in after["address_change"]] == [True]
     assert dossier.show(site.app, STAYS)["status"] == "active"
+    assert believed_votes(site) == 0
     for table in ("suppression", "subscriber_topic", "delivery"):
         assert after[table] == before[table]
 

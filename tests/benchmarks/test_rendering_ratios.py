@@ -27,7 +27,8 @@ pytestmark = pytest.mark.slow
 
 DATE = datetime(2026, 11, 24, 9, tzinfo=UTC)
 TOKEN = "AQcAAAAHAAAAAAAAAAGk9f3k2l1m0n9o8p7q6r5s4t"
-SLOTS = {"delivery": TOKEN, "unsubscribe": TOKEN, "preferences": TOKEN, "name": " Priya"}
+SLOTS = {"delivery": TOKEN, "unsubscribe": TOKEN, "preferences": TOKEN, "vote": TOKEN}
+SLOTS["name"] = " Priya"
 WAY_OUT = f"{views.PUBLICATION.url}/unsubscribe/{TOKEN}"
 
 

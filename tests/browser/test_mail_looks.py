@@ -27,6 +27,7 @@ SLOTS = {
     Slot.DELIVERY: "A" * 40,
     Slot.UNSUBSCRIBE: "B" * 40,
     Slot.PREFERENCES: "C" * 40,
+    Slot.VOTE: "D" * 40,
     Slot.NAME: greeting("Priya"),
 }
 
@@ -152,8 +153,8 @@ def test_marks_and_bars_stand_out_from_their_ground(page: Page, mails: dict[str,
     page.set_content(mails["five"])
     drawn = page.evaluate(
         "() => [...document.querySelectorAll('.mk td, .bar .g')].map(e => ["
-        "e.classList.contains('g') ? getComputedStyle(e).backgroundColor"
-        " : getComputedStyle(e).borderTopColor,"
+        "e.classList.contains('o') ? getComputedStyle(e).borderTopColor"
+        " : getComputedStyle(e).backgroundColor,"
         "getComputedStyle(e.closest('.card') || document.body).backgroundColor])"
     )
     assert len(drawn) > 80
@@ -165,9 +166,10 @@ def test_every_button_and_footer_link_is_tall_enough_for_a_thumb(
 ) -> None:
     page.set_content(mails["five"])
     heights = page.evaluate(
-        "() => [...document.querySelectorAll('a')].map(e => e.getBoundingClientRect().height)"
+        "() => [...document.querySelectorAll('a')].filter(e => e.checkVisibility())"
+        ".map(e => e.getBoundingClientRect().height)"
     )
-    assert len(heights) == 8
+    assert len(heights) == 8 + 4 * 5  # buttons and footer; ship and skip for each tool
     assert min(heights) >= 44
 
 
@@ -219,3 +221,26 @@ def test_outlooks_dark_mode_gets_the_dark_palette(page: Page, mails: dict[str, s
     assert faint == []
     card = page.evaluate("getComputedStyle(document.querySelector('.card')).backgroundColor")
     assert luminance(card) < 0.1
+
+
+def test_ship_and_skip_are_apart_enough_for_a_thumb(page: Page, mails: dict[str, str]) -> None:
+    page.set_content(mails["five"])
+    boxes = [one.bounding_box() for one in page.locator("a[href*='/vote/']").all()]
+    assert min(box["width"] for box in boxes if box) >= 44
+    words = page.locator("a[href*='/vote/']").all_inner_texts()
+    assert words == ["Ship", "Skip"] * 10
+
+
+@pytest.mark.parametrize("width", [PHONE_WIDTH], indirect=True)
+def test_no_key_and_no_screen_reader_comes_to_the_canary(page: Page, mails: dict[str, str]) -> None:
+    page.set_content(mails["one"])
+    canary = page.locator("a[aria-hidden]")
+    assert canary.count() == 1
+    assert not canary.is_visible()
+    reached = set()
+    for _ in range(page.locator("a").count() + 2):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.getAttribute('href')"))
+    assert canary.get_attribute("href") not in reached
+    assert len(reached - {None}) == page.locator("a").count() - 1
+    assert canary.get_attribute("href") not in str(page.locator("body").aria_snapshot())

@@ -142,7 +142,7 @@ def test_the_archive_is_the_mail_that_was_sent_but_for_the_slots(site: Served) -
 
 
 def _without_slots(html: str) -> str:
-    html = re.sub(r"/(c|o|unsubscribe|preferences)/[\w-]{20,}", r"/\1/TOKEN", html)
+    html = re.sub(r"/(c|o|unsubscribe|preferences|vote)/[\w-]{20,}", r"/\1/TOKEN", html)
     return re.sub(r"Hello[^,]*,", "Hello,", html).replace("\r\n", "\n")
 
 
@@ -184,6 +184,7 @@ def paths(site: Served) -> list[str]:
     keyring = site.app.keyring
     delivery, leave = keyring.delivery(1, 1), keyring.unsubscribe(1, 1)
     confirm = keyring.confirm(1, site.clock())
+    vote = f"/vote/{keyring.vote(1, 1)}{SEED.removeprefix('/comparisons')}"
     good = {
         "/comparisons/{slug}": [SEED],
         "/issues/{week}": [ISSUE_PATH],
@@ -192,6 +193,7 @@ def paths(site: Served) -> list[str]:
         "/unsubscribe/{token}": [f"/unsubscribe/{leave}"],
         "/o/{token}.gif": [f"/o/{delivery}.gif"],
         "/c/{token}/{n}": [f"/c/{delivery}/1", f"/c/{delivery}/2"],
+        "/vote/{token}/{comparison}/{tool}/{verdict}": [f"{vote}/mistral-8b-instruct-v3/ship"],
         "/studio/issues/{week}": ["/studio/issues/2026-w48"],
         "/studio/issues/{week}/mail": ["/studio/issues/2026-w48/mail"],
     }

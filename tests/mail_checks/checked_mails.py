@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,9 @@ from newsletter.rendering.view import (
     WEEKLY,
     ComparisonView,
     CorrectedView,
+    HeardComparisonView,
+    HeardToolView,
+    HeardView,
     IssueView,
     PageView,
 )
@@ -78,7 +81,19 @@ def rendered_now(name: str) -> RenderedIssue:
     comparisons = _comparisons()
     if name == CORRECTION:
         return _renderer().issue(_correction(comparisons))
-    return _renderer().issue(views.issue_view(comparisons if name == FIVE else comparisons[:1]))
+    if name == FIVE:
+        return _renderer().issue(replace(views.issue_view(comparisons), heard=_heard(comparisons)))
+    return _renderer().issue(views.issue_view(comparisons[:1]))
+
+
+def _heard(comparisons: tuple[ComparisonView, ...]) -> HeardView:
+    """As readers might have answered the week before: the samples, and the votes in their files."""
+    told = []
+    for one in comparisons[1:]:
+        left, right = (HeardToolView(tool.name, tool.panel, tool.community) for tool in one.tools)
+        told.append(HeardComparisonView(one.title, one.url, (left, right)))
+    before = NOW.date() - timedelta(days=7)
+    return HeardView(6, before, counted_on=NOW.date(), comparisons=tuple(told))
 
 
 def _correction(comparisons: tuple[ComparisonView, ...]) -> IssueView:

@@ -14,15 +14,16 @@ from content_files import REVIEWERS
 from lxml import html as lxml_html
 
 from newsletter.editorial.content import Comparison, Reviewer, load_comparison
-from newsletter.editorial.content_model import slug_of
 from newsletter.editorial.views import comparison_view
 from newsletter.rendering.message import compile_message
 from newsletter.rendering.render import Renderer
 from newsletter.rendering.rendered import RenderedIssue
 from newsletter.rendering.slots import neutral, neutral_text
 from newsletter.rendering.view import IssueView
+from newsletter.slugs import slug_of
 
 SLOTS = {"name": "", "delivery": "AQdelivery", "unsubscribe": "AQleave", "preferences": "AQprefs"}
+SLOTS["vote"] = "AQvote"
 FIELDS = ("title", "deck", "verdict", "name", "category", "tagline", "description")
 FIELDS += ("entry_price", "price_note", "quote", "excerpt")
 RENDERER = Renderer()

@@ -104,7 +104,7 @@ def _compiled(rendered: RenderedIssue, **publication: str) -> bytes:
         week="2026-W48",
         issue_id=7,
     )
-    slots = dict.fromkeys(("name", "delivery", "unsubscribe", "preferences"), "x")
+    slots = dict.fromkeys(("name", "delivery", "unsubscribe", "preferences", "vote"), "x")
     return compiled.splice(
         address="a@example.com",
         name="",

@@ -98,9 +98,11 @@ def test_a_link_that_leads_elsewhere_changes_the_hash(issue: RenderedIssue) -> N
 
 
 def test_html_and_text_share_one_link_table(issue: RenderedIssue) -> None:
-    assert [link.n for link in issue.links] == [1, 2, 3, 4, 5]
-    assert [link.url for link in issue.links] == [one.url for one in views.COMPARISONS]
-    for link in issue.links:
+    *seen, canary = issue.links
+    assert [link.n for link in issue.links] == [1, 2, 3, 4, 5, 6]
+    assert [link.url for link in seen] == [one.url for one in views.COMPARISONS]
+    assert canary.label == "canary"
+    for link in seen:
         base = f"{views.PUBLICATION.url}/c/"
         assert f'href="{base}{HTML_PLACEHOLDERS[Slot.DELIVERY]}/{link.n}"' in issue.html
         assert f"\n{base}{TEXT_PLACEHOLDERS[Slot.DELIVERY]}/{link.n}\n" in issue.text

@@ -28,6 +28,7 @@ DATE = datetime(2026, 11, 24, 9, tzinfo=UTC)
 SLOTS = {
     "delivery": "AQcAAAAH-_abc",
     "unsubscribe": "-gcAAAAH-_def",
+    "vote": "-gcAAAAH-_def",
     "preferences": "-gcAAAAH-_def",
     "name": " Priya",
 }
@@ -118,7 +119,8 @@ def test_list_headers_are_never_encoded_words_however_long() -> None:
 
 
 def test_two_readers_messages_differ_in_their_slots_alone() -> None:
-    other = {"delivery": "AQother", "unsubscribe": "AgOther", "preferences": "AgOther", "name": ""}
+    other = dict.fromkeys(("unsubscribe", "preferences", "vote"), "AgOther")
+    other |= {"delivery": "AQother", "name": ""}
     url = "https://verdicts.example.com/unsubscribe/AgOther"
     one = parsed(spliced(COMPILED))
     two = parsed(

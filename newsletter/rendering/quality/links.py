@@ -10,7 +10,7 @@ from newsletter.rendering.quality import addresses
 from newsletter.rendering.quality.rule import Exhibit, Fault, Rule
 from newsletter.rendering.rendered import Severity
 from newsletter.rendering.slots import HTML_PLACEHOLDERS, TEXT_PLACEHOLDERS, Slot
-from newsletter.rendering.view import IssueView
+from newsletter.rendering.view import IssueView, Verdict
 
 _URL_IN_TEXT = re.compile(r"https?://\S+")
 
@@ -31,6 +31,7 @@ def _ours(exhibit: Exhibit) -> frozenset[str]:
             f"{publication.url}/c/{placeholders[Slot.DELIVERY]}/{link.n}"
             for link in exhibit.rendered.links
         )
+        fixed.update(_votes(exhibit, placeholders))
     return frozenset(fixed)
 
 
@@ -40,6 +41,15 @@ def _a_readers_own(base: str, placeholders: Mapping[Slot, str]) -> Iterator[str]
     for name, kind in vars(Addresses).items():
         if isinstance(kind, property) and not name.startswith("_"):
             yield str(getattr(offered, name))
+
+
+def _votes(exhibit: Exhibit, placeholders: Mapping[Slot, str]) -> Iterator[str]:
+    """The addresses of ship and skip, for each tool of the issue."""
+    offered = Addresses(LinkTable(exhibit.view.publication.url), placeholders)
+    for comparison in exhibit.comparisons:
+        for tool in comparison.tool_slugs:
+            for verdict in Verdict:
+                yield offered.vote(comparison.slug, tool, verdict)
 
 
 def _unsubscribe(exhibit: Exhibit, placeholder: str) -> str:
