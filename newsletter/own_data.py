@@ -7,14 +7,19 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import or_, update
+from sqlalchemy import delete, or_, update
 from sqlmodel import Session, col, select
 
 from newsletter.app import App
+from newsletter.delivery.proof import RESEND
+from newsletter.editorial import votes
 from newsletter.editorial.issues import called
-from newsletter.store.feedback import Event
+from newsletter.store import search
+from newsletter.store.feedback import Event, ProviderEvent, ToClassify
 from newsletter.store.models import Delivery, InboundReport, Issue, SystemMail
 from newsletter.store.states import SystemMailState
+from newsletter.tracking import classify
+from newsletter.tracking.agents import coarse
 from subscribers import consent, erasure, tags
 from subscribers.models import (
     AddressChange,
@@ -54,6 +59,8 @@ def collect(session: Session, subscriber_id: int) -> dict[str, Any] | None:
         "engagement": _plain(engagement) if engagement else None,
         "deliveries": _deliveries(session, subscriber_id),
         "events": _rows(session, Event, subscriber_id),
+        "told_by_provider": _rows(session, ProviderEvent, subscriber_id),
+        "votes": votes.of_reader(session, subscriber_id),
         "mails_about_you": _rows(session, InboundReport, subscriber_id),
         "mails_to_you": [
             {"kind": one.kind, "state": one.state, "asked_for_at": _stamp(one.created_at)}
@@ -70,7 +77,8 @@ def erase(app: App, session: Session, subscriber_id: int, *, source: str) -> Era
     """Takes away who this was, everywhere: see `subscribers.erasure` for what stays.
 
     Deliveries stay as counts, so that a proof still holds; texts of mail servers in them may quote
-    the address, and are cut. Events stay as facts about an issue, and are nobody's.
+    the address, and are cut. Events stay as facts about an issue, with the label that stands and
+    the program that asked, and are nobody's. Votes are taken back.
     """
     names = _names(session, subscriber_id)
     changes = session.exec(
@@ -84,7 +92,10 @@ def erase(app: App, session: Session, subscriber_id: int, *, source: str) -> Era
         now=app.clock(),
     )
     if outcome is Erasure.ERASED:
+        search.forget(session)
+        votes.withdraw(session, subscriber_id)
         _forget_events(session, subscriber_id)
+        _forget_what_providers_told(session, subscriber_id)
         _forget_mails(session, subscriber_id, names, [change or 0 for change in changes])
         _cut_texts(session, subscriber_id, names)
     return outcome
@@ -102,10 +113,23 @@ def _names(session: Session, subscriber_id: int) -> tuple[str, ...]:
 
 
 def _forget_events(session: Session, subscriber_id: int) -> None:
+    """Labelled first: once it is nobody's, no rule can look at it again."""
+    classify.run_for(session, subscriber_id)
+    theirs = col(Event.subscriber_id) == subscriber_id
+    nobodys = {"subscriber_id": None, "network": ""}
+    agents = session.exec(select(Event.kind, Event.agent).where(theirs).distinct()).all()
+    for kind, agent in agents:
+        kept = "" if kind == RESEND else coarse(agent)  # of a resend, it is a person's words
+        its = (theirs, col(Event.kind) == kind, col(Event.agent) == agent)
+        session.execute(update(Event).where(*its).values(agent=kept, **nobodys))
+    session.execute(delete(ToClassify).where(col(ToClassify.subscriber_id) == subscriber_id))
+
+
+def _forget_what_providers_told(session: Session, subscriber_id: int) -> None:
     session.execute(
-        update(Event)
-        .where(col(Event.subscriber_id) == subscriber_id)
-        .values(subscriber_id=None, agent="", network="")
+        update(ProviderEvent)
+        .where(col(ProviderEvent.subscriber_id) == subscriber_id)
+        .values(subscriber_id=None, detail="", raw="")
     )
 
 

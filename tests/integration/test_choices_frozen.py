@@ -17,8 +17,8 @@ from newsletter.editorial import approvals, issues, topics
 from newsletter.editorial.planning import Changes
 from newsletter.errors import ApprovalError, RefusedError
 from newsletter.store.engine import session_on
-from newsletter.store.feedback import Event
 from newsletter.store.models import Delivery, Issue, IssueTopic
+from newsletter.tracking import events
 from subscribers import segments
 from subscribers.errors import SegmentError
 from subscribers.models import Engagement, Subscriber, SubscriberTag, SubscriberTopic
@@ -192,10 +192,18 @@ def test_an_issue_is_about_the_categories_of_its_tools(tmp_path: Path) -> None:
 
 def happened(engine: Engine, issue_id: int, kinds: dict[int, str]) -> None:
     with session_on(engine) as session:
-        session.add_all(
-            Event(issue_id=issue_id, subscriber_id=id_, kind=kind, at=NOW)
-            for id_, kind in kinds.items()
-        )
+        for id_, kind in kinds.items():
+            events.append(
+                session,
+                issue_id=issue_id,
+                subscriber_id=id_,
+                kind=kind,
+                link=1 if kind == "click" else None,
+                at=NOW,
+                method="GET",
+                agent="Mozilla/5.0 (X11; Linux x86_64; rv:130.0) Gecko/20100101 Firefox/130.0",
+                network="",
+            )
 
 
 def test_what_people_do_is_heard_once_and_image_loads_are_not_people(database: Engine) -> None:
@@ -203,9 +211,10 @@ def test_what_people_do_is_heard_once_and_image_loads_are_not_people(database: E
     issue_id = frozen(database)
     happened(database, issue_id, {1: "click", 2: "image_load", 3: "unsubscribe"})
     with session_on(database) as session:
-        assert engagement.take_in(session, now=NOW, at_once=2) == 2
-        assert engagement.take_in(session, now=NOW, at_once=2) == 1
-        assert engagement.take_in(session, now=NOW, at_once=2) == 0
+        settled = NOW + timedelta(minutes=1)
+        assert engagement.take_in(session, now=settled, at_once=2).events == 2
+        assert engagement.take_in(session, now=settled, at_once=2).events == 1
+        assert engagement.take_in(session, now=settled, at_once=2).events == 0
         seen = session.execute(text("SELECT subscriber_id FROM engagement ORDER BY 1")).scalars()
         assert list(seen) == [1, 3]
 
@@ -228,3 +237,13 @@ def test_silence_counts_once_an_issue_when_people_had_time_to_read(database: Eng
         found = session.execute(text("SELECT subscriber_id, issues_without FROM engagement"))
         counts = {row[0]: row[1] for row in found}
         assert counts == {1: 0, 2: 1}  # 3 did not get it, 4 is not tracked
+
+
+def test_an_issue_without_tracking_says_nothing_of_anybodys_silence(database: Engine) -> None:
+    add_readers(database, 2)
+    frozen(database)
+    with session_on(database) as session:
+        session.execute(update(Delivery).values(state="delivered"))
+        session.execute(update(Issue).values(done_at=NOW, state="done", is_tracked=False))
+        engagement.take_in(session, now=NOW + timedelta(days=4))
+        assert session.execute(text("SELECT count(*) FROM engagement")).scalar() == 0

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 from served import READER, Served, copied, id_of, leave, make_home, own_page, press, served
+from sqlalchemy import text
 
-from newsletter import desk, dossier, readers
+from newsletter import desk, dossier, labels, readers
 from newsletter import own_page as own_pages
 from newsletter.delivery import proof
+from newsletter.editorial import votes
 from newsletter.errors import NotFoundError
+from newsletter.rendering.view import Verdict
+from newsletter.store.feedback import ProviderEvent
 from newsletter.tick import drain_system_mail
 from subscribers import consent, erasure, suppression, tags
 from subscribers.address import EmailAddress
@@ -24,6 +28,7 @@ from subscribers.outcomes import Erasure
 pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
 
 KEY = EmailAddress.parse(READER).key
+KINDS = ["preferences", "image_load", "unsubscribe", "vote"]
 SAME_ANSWER = "If we hold anything on that address"
 
 
@@ -78,8 +83,8 @@ def make_known_everywhere(site: Served) -> None:
     site.client.get(
         f"/o/{site.app.keyring.delivery(1, number)}.gif", headers={"user-agent": "Erna's own"}
     )
+    site.events()  # out of the log, into the store
     leave(site, words="Erna says goodbye")
-    suppress(site, SuppressionReason.HARD_BOUNCE)
     with site.app.session() as session:
         session.connection().exec_driver_sql(
             "UPDATE delivery SET reason = '550 5.1.1 <Reader1@Example.com> unknown',"
@@ -88,6 +93,43 @@ def make_known_everywhere(site: Served) -> None:
         session.connection().exec_driver_sql(
             f"INSERT INTO subscriber_tag (subscriber_id, tag) VALUES ({number}, 'vip')"
         )
+        session.add(
+            ProviderEvent(
+                provider="sendgrid",
+                event_id="e1",
+                twin="t1",
+                kind="bounced",
+                at=site.clock(),
+                received_at=site.clock(),
+                issue_id=1,
+                subscriber_id=number,
+                code="5.1.1",
+                detail=f"550 5.1.1 <{READER}> unknown",
+                raw='{"email": "Erna.Einzig@example.org"}',
+            )
+        )
+        slug = (
+            session.execute(
+                text(
+                    "SELECT slug FROM comparison WHERE id IN (SELECT comparison_id FROM issue_item)"
+                )
+            )
+            .scalars()
+            .first()
+            or ""
+        )
+        tool = votes.open_poll(session, slug)[1].tool_slugs[0]
+        votes.cast(
+            session,
+            votes.ask(session, issue_id=1, slug=slug, tool=tool),
+            Verdict.SHIP,
+            subscriber_id=number,
+            issue_id=1,
+            at=site.clock(),
+            agent="Erna's own",
+            network="198.51.100.7",
+        )
+    suppress(site, SuppressionReason.HARD_BOUNCE)
 
 
 def test_nothing_says_who_it_was_and_the_account_still_holds(site: Served) -> None:
@@ -103,8 +145,10 @@ def test_nothing_says_who_it_was_and_the_account_still_holds(site: Served) -> No
     with site.app.session(readonly=True) as session:
         assert proof.prove(session, 1).to_dict() == before
         assert tags.tags_of(session, number) == []
-    assert [kind for kind, *_ in site.events()] == ["image_load", "unsubscribe"]
+    assert [kind for kind, *_ in site.events()] == KINDS
     assert {reader for _, reader, _ in site.events()} == {None}
+    for table in ("vote", "ballot", "to_classify"):
+        assert site.rows(table) == [], table
     assert own_pages.erase(site.app, number) is Erasure.ALREADY
 
 
@@ -192,6 +236,28 @@ def test_a_confirmation_from_before_the_erasure_brings_nobody_back(site: Served)
     assert page.status_code == 410
 
 
+def test_events_of_the_erased_keep_their_label_and_their_program(site: Served) -> None:
+    site.clock.forward(hours=2)
+    number = id_of(site)
+    firefox = {"user-agent": "Mozilla/5.0 (X11; rv:130.0) Gecko/20100101 Firefox/130.0"}
+    link = f"/c/{site.app.keyring.delivery(1, number)}/1"
+    site.client.get(link, headers=firefox)
+    site.events()
+    site.client.get(link, headers=firefox)  # in the log still, when the erasure comes
+    assert own_pages.erase(site.app, number) is Erasure.ERASED
+    site.events()
+    site.clock.forward(hours=1)
+    assert list(labels.take_in(site.app)) == []
+    with site.app.session(readonly=True) as session:
+        query = "SELECT subscriber_id, label, rule, network FROM event WHERE kind = 'click'"
+        first, second = session.execute(text(query)).all()
+        agents = session.execute(text("SELECT DISTINCT agent FROM event")).scalars().all()
+    assert tuple(first) == (None, "human", "clicked", "")
+    assert second.subscriber_id is None
+    assert second.network == ""
+    assert set(agents) <= {"Firefox", ""}
+
+
 def test_an_operator_erases_by_address_and_the_log_has_no_name(site: Served) -> None:
     assert own_pages.erase_by_operator(site.app, READER.upper(), by="Olga") is Erasure.ERASED
     (entry,) = site.rows("audit_entry")
@@ -215,7 +281,10 @@ def test_ones_own_data_is_a_file_with_all_of_it(site: Served) -> None:
     assert held["address_changes"][0]["address"] == "erna.einzig@example.org"
     assert held["suppressions"][0]["reason"] == "hard_bounce"
     assert held["deliveries"][0]["issue"] == "2026-W48"
-    assert [one["kind"] for one in held["events"]] == ["image_load", "unsubscribe"]
+    assert [one["kind"] for one in held["events"]] == KINDS
+    assert {"label", "rule", "agent", "network"} <= set(held["events"][0])
+    assert [one["verdict"] for one in held["votes"]] == ["ship"]
+    assert [one["code"] for one in held["told_by_provider"]] == ["5.1.1"]
 
 
 def test_asking_for_the_link_answers_the_same_whatever_we_know(site: Served) -> None:
