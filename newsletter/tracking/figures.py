@@ -13,6 +13,8 @@ from enum import StrEnum
 from math import sqrt
 
 Z_95 = 1.959963984540054  # the normal quantile of a two-sided interval of 95 %
+MANY_COMPLAINTS, TOO_MANY_COMPLAINTS = 0.001, 0.003
+ALARM_FROM = 1_000  # messages: of fewer, two complaints are above either limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,11 @@ class ComparisonFigure:
 
 @dataclass(frozen=True, slots=True)
 class HourFigure:
-    """Readers whose first of a kind fell into this hour since the first message left (0: first)."""
+    """Readers whose first of a kind fell into this hour since the first message left (0: first).
+
+    The first of their best label: whose mail a machine loaded at once, and they opened it in the
+    evening, loaded it in the evening.
+    """
 
     hour: int
     loads: Labelled
@@ -129,13 +135,23 @@ class Alarm(StrEnum):
     HIGH = "above 0.1 %"
     TOO_HIGH = "above 0.3 %"
 
+    @classmethod
+    def of(cls, complained: Share) -> Alarm:
+        """None of few messages or of one complaint: one person is no rate."""
+        rate = complained.rate
+        if rate is None or complained.of < ALARM_FROM or complained.count < 2:
+            return cls.NONE
+        if rate > TOO_MANY_COMPLAINTS:
+            return cls.TOO_HIGH
+        return cls.HIGH if rate > MANY_COMPLAINTS else cls.NONE
+
 
 @dataclass(frozen=True, slots=True)
 class DomainFigure:
     """Deliverability at one mailbox domain; what is left beyond the largest is `other`."""
 
     domain: str
-    audience: int
+    audience: int  # without the excluded
     reached: int
     delivered: int | None
     deferred: int
@@ -170,7 +186,7 @@ class IssueFigures:
     computed_at: datetime
     is_sealed: bool
     is_tracked: bool
-    untracked_readers: int  # in the audience, with tracking off
+    untracked_readers: int  # reached, with tracking off: no load and no click of theirs counts
     unlabelled: int  # events nobody has looked at yet; they count as unknown
     probes: int  # requests by HEAD: never a load, never a click
     waterfall: Waterfall
@@ -182,17 +198,30 @@ class IssueFigures:
     clients: tuple[ClientFigure, ...]
     domains: tuple[DomainFigure, ...]
     earlier: tuple[EarlierFigure, ...]  # newest first
+    # In no count: events of readers who had their data erased since, and readers who loaded or
+    # clicked though a mailbox refused the mail, or who have turned tracking off.
+    erased_events: int = 0
+    strays: int = 0
+
+    @property
+    def alarm(self) -> Alarm:
+        """Of complaints about the whole issue."""
+        return Alarm.of(self.rates["complained"])
 
 
 @dataclass(frozen=True, slots=True)
 class MonthFigure:
-    """The list in one month: who came, who went, how many were there at its end."""
+    """The list in one month: who came, who went, how many were there at its end.
 
-    month: date  # its first day
-    confirmed: int
-    returned: int
+    There is who confirmed, has not left and is not suppressed; a pause is no leaving. At its end =
+    at the end of the month before + confirmed + returned - unsubscribed - suppressed - erased.
+    """
+
+    month: date  # its first day, UTC
+    confirmed: int  # for the first time
+    returned: int  # after they had left, or once nothing stood against their address any more
     unsubscribed: int
-    suppressed: int  # bounces and complaints
+    suppressed: int  # by bounces, a complaint or an operator
     erased: int
     active_at_end: int
 
@@ -203,13 +232,13 @@ class CohortFigure:
 
     month: date
     confirmed: int
-    active: int
+    active: int  # there, as a month's figure has it
     seen: int  # gave a human sign of life in the last 30 days
 
 
 @dataclass(frozen=True, slots=True)
 class ListFigures:
     computed_at: datetime
-    statuses: Mapping[str, int]
+    statuses: Mapping[str, int]  # of everybody on record; `suppressed` are in no other
     months: tuple[MonthFigure, ...]  # oldest first
     cohorts: tuple[CohortFigure, ...]
