@@ -61,7 +61,8 @@ def studio(site: AnySite) -> Response:
 def issue(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
     """One issue for its editor: what was chosen, what the checks found, the mail at two widths."""
     found, stored = _load(site, week)
-    text = neutral_text(stored.text, _nobody(site, found)) if stored else ""
+    shown = mailings.as_read(site.app, found, stored).text if stored else ""
+    text = neutral_text(shown, _nobody(site, found))
     return _studio_page(
         site, "studio/issue.html", issue=found, render=stored, text=text, scheme=scheme
     )
@@ -76,7 +77,8 @@ def mail(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
     found, stored = _load(site, week)
     if stored is None:
         raise NotFoundError(f"issue {found.ref} has not been rendered", hint="render it first")
-    body = _IN_THE_DARK.sub(ANSWER[scheme], neutral(stored.html, _nobody(site, found)))
+    shown = mailings.as_read(site.app, found, stored)
+    body = _IN_THE_DARK.sub(ANSWER[scheme], neutral(shown.html, _nobody(site, found)))
     headers = {
         "Content-Security-Policy": MAIL_POLICY.format(origin=site.origin),
         "X-Frame-Options": "SAMEORIGIN",
@@ -86,11 +88,11 @@ def mail(site: AnySite, week: str, scheme: Scheme = "light") -> Response:
 
 def _load(site: Site, week: str) -> tuple[IssueDetails, StoredRender | None]:
     with site.app.session(readonly=True) as session:
-        found = issues.find(session, _ref(week))
+        found = issues.find(session, issue_ref(week))
         return found, issues.rendered(session, found.id) if found.sha256 else None
 
 
-def _ref(slug: str) -> str:
+def issue_ref(slug: str) -> str:
     """`2026-w48-correction` -> `2026-W48/correction`. Raises NotFoundError for no such address."""
     week = slug.removesuffix(f"-{issues.CORRECTION}")
     return issues.called(issues.WEEKLY if week == slug else issues.CORRECTION, week_of(week))

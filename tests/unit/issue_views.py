@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
+import figure_samples
+
 from newsletter.rendering.view import (
     ComparisonView,
     IssueView,
@@ -324,7 +326,27 @@ SYSTEM_FACTS["slot_missed"] = SYSTEM_FACTS["thin_week"] | {
     "why": "nobody approved it within 24 hours",
     "command": "newsletter issue send 2026-W48",
 }
+SYSTEM_FACTS["alarm"] = {
+    "ref": "2026-W48",
+    "limit": "above 0.3 %",
+    "said": "Complaints: 0.31% (31 of 10,000), above 0.3%, from where Gmail turns mail away.\n"
+    "Complaints at gmail.com: 0.5% (25 of 5,000 messages), above 0.3%, from where Gmail turns mail "
+    "away.",
+    "as_of": "25 November 2026, 09:00 UTC",
+    "page_url": "https://verdicts.example.com/desk/issues/2026-w48/stats",
+    "pause": "newsletter issue pause 2026-W48",
+    "who": "newsletter segments save wary 'silent for 3 issues'",
+}
 
 
 def system_view(kind: str) -> SystemMailView:
-    return SystemMailView(kind=kind, publication=PUBLICATION, facts=SYSTEM_FACTS[kind])
+    facts = _report_facts() if kind == "report" else SYSTEM_FACTS[kind]
+    return SystemMailView(kind=kind, publication=PUBLICATION, facts=facts)
+
+
+def _report_facts() -> dict[str, str]:
+    """A report's facts are tables, made by the product."""
+    from newsletter import report
+
+    page_url = f"{PUBLICATION.url}/desk/issues/2026-w48/stats"
+    return report.facts_of(figure_samples.FULL, "24 hours", page_url=page_url)
