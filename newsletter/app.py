@@ -28,6 +28,7 @@ from newsletter.settings import Settings, setting_key, variable_of
 from newsletter.store.engine import open_engine, require_current_schema, session_on
 from newsletter.tokens import Keyring
 from newsletter.weeks import WeeklySlot
+from subscribers.flags import read_domains
 
 Clock = Callable[[], datetime]
 
@@ -75,6 +76,24 @@ class App:
         """The editors' folder, or the one that comes with the program where there is none."""
         folder = self.settings.content_dir
         return folder if folder.is_dir() else bundled("content")
+
+    def disposable_domains(self) -> frozenset[str]:
+        """The domains whose addresses are flagged `disposable`; none where no list is set.
+
+        Raises SettingsError where the list cannot be read.
+        """
+        path = self.settings.disposable_domains
+        if path is None:
+            return frozenset()
+        try:
+            return read_domains(path.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+            raise SettingsError(
+                f"the list of disposable domains, {path}, cannot be read: {why}",
+                hint="name a file with one domain a line in NEWSLETTER_DISPOSABLE_DOMAINS,"
+                " or unset it",
+            ) from None
 
 
 def build_app(settings: Settings, *, running_clock: bool = False) -> App:

@@ -108,13 +108,21 @@ def edit(app: App, ref: str, changes: Changes) -> IssueDetails:
     with app.session() as session:
         issue = issues.find(session, ref)
         planning.apply(session, issue.id, changes)
-        if changes.audience is not None and changes.audience != issue.audience:
-            because = f"its audience is now {changes.audience}"
-            if approvals.void(session, issue.id, reason=because, now=app.clock()):
-                planning.back_to_planned(session, issue.id)
+        because = _approved_otherwise(issue, changes)
+        if because and approvals.void(session, issue.id, reason=because, now=app.clock()):
+            planning.back_to_planned(session, issue.id)
         _choose_again(app, session, issue)
         renders.keep(app, session, issue.id, because="edited")
         return issues.details(session, issue.id)
+
+
+def _approved_otherwise(issue: IssueDetails, changes: Changes) -> str:
+    """What `changes` takes from under an approval beside the bytes; "" where nothing."""
+    if changes.audience is not None and changes.audience != issue.audience:
+        return f"its audience is now {changes.audience}"
+    if changes.is_tracked is not None and changes.is_tracked != issue.is_tracked:
+        return "its tracking is now " + ("on" if changes.is_tracked else "off")
+    return ""
 
 
 def render(app: App, ref: str) -> IssueDetails:
@@ -292,6 +300,7 @@ def prove(app: App, ref: str) -> proof.Proof:
 def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
     now = app.clock()
     planning.start_sending(session, issue.id)
+    issues.row(session, issue.id).is_tracked &= app.settings.tracking  # its figures depend on it
     slots.take(session, issue, now=now)
     _freeze_audience(app, session, issue)
     stored = issues.rendered(session, issue.id)
@@ -303,8 +312,13 @@ def _freeze(app: App, session: Session, issue: IssueDetails) -> None:
 
 def _freeze_audience(app: App, session: Session, issue: IssueDetails) -> None:
     topics.write(session, issue.id)  # whose chosen topics it is about
-    language = app.settings.language
-    freezing.freeze(session, issue_id=issue.id, now=app.clock(), language=language)
+    freezing.freeze(
+        session,
+        issue_id=issue.id,
+        now=app.clock(),
+        language=app.settings.language,
+        disposable_domains=app.disposable_domains(),
+    )
 
 
 def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:

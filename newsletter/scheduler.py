@@ -1,4 +1,4 @@
-"""APScheduler as a clock: one tick a minute, system mails every few seconds, nothing else.
+"""APScheduler as a clock: one tick a minute, and beside it what must not wait for a long one.
 
 It decides nothing: it fires twice in one DST night and once in the other, forgets what it missed,
 and two of them know nothing of each other. The tables know (`newsletter.tick`).
@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from threading import Event
 
 import structlog
@@ -17,10 +18,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from newsletter.app import App, provider_of
 from newsletter.errors import NewsletterError
-from newsletter.tick import drain_system_mail, tick
+from newsletter.tick import drain_system_mail, hear_readers, tick
 
 EVERY_SECONDS = 60
 MAIL_EVERY_SECONDS = 10
+HEAR_EVERY_SECONDS = 20
 _log = structlog.get_logger()
 # It warns whenever a job is still at work when its time comes again: a tick that sends an issue is.
 logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
@@ -31,17 +33,18 @@ class Scheduler:
 
     A tick takes as long as the issue it sends, which may be hours. Who signs up meanwhile waits for
     no issue: another thread sends the system mails, by a provider of its own, since a provider
-    serves one thread at a time.
+    serves one thread at a time. A third hears what readers and providers tell.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._mail_app = replace(app, provider=provider_of(app.settings))
-        self._mail_trouble = ""
+        self._troubles: dict[str, str] = {}
         self._stopping = Event()
         self._clock = BackgroundScheduler(timezone=UTC)
         self._every(EVERY_SECONDS, self._tick)
-        self._every(MAIL_EVERY_SECONDS, self._send_system_mail)
+        self._every(MAIL_EVERY_SECONDS, partial(self._beside, "system mail", self._send_mail))
+        self._every(HEAR_EVERY_SECONDS, partial(self._beside, "hearing readers", self._hear))
 
     def _every(self, seconds: float, job: Callable[[], None]) -> None:
         self._clock.add_job(
@@ -72,17 +75,20 @@ class Scheduler:
         for sentence in done:
             _log.info("tick", done=sentence)
 
-    def _send_system_mail(self) -> None:
+    def _beside(self, name: str, work: Callable[[], None]) -> None:
         if self._stopping.is_set():
             return
         try:
-            mails = drain_system_mail(self._mail_app)
+            work()
         except NewsletterError as error:
-            if error.what != self._mail_trouble:  # said once, not six times a minute
-                _log.error("system mail failed", what=error.what, next=error.hint)
-            self._mail_trouble = error.what
-            return
-        self._mail_trouble = ""
+            if error.what != self._troubles.get(name):  # said once, not six times a minute
+                _log.error(f"{name} failed", what=error.what, next=error.hint)
+            self._troubles[name] = error.what
+        else:
+            self._troubles.pop(name, None)
+
+    def _send_mail(self) -> None:
+        mails = drain_system_mail(self._mail_app)
         if mails.submitted or mails.failed or mails.uncertain:
             _log.info(
                 "system mail",
@@ -90,3 +96,7 @@ class Scheduler:
                 failed=mails.failed,
                 uncertain=mails.uncertain,
             )
+
+    def _hear(self) -> None:
+        for sentence in hear_readers(self._app, should_stop=self._stopping.is_set):
+            _log.info("heard", done=sentence)

@@ -117,6 +117,7 @@ class Settings(BaseSettings):
     sign_ups_per_hour: SignUps = 500
     votes_per_ip: SignUps = 20
     proof_of_work: PuzzleTries = 0
+    disposable_domains: Path | None = None
     sign_ups_unsolved_per_hour: SignUpsOrNone = 20
     now: datetime | None = None
 

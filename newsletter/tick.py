@@ -11,13 +11,28 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from newsletter import mailings, notices, pipeline, sunset
+from newsletter import (
+    alarms,
+    feedback,
+    forgetting,
+    hits,
+    labels,
+    mailings,
+    notices,
+    pipeline,
+    report,
+    stats,
+    sunset,
+)
 from newsletter.app import App
-from newsletter.delivery import engagement, ledger, system_mail
+from newsletter.delivery import evidence, ledger, system_mail
 from newsletter.editorial import issues, planning, slots
 from newsletter.editorial.issues import IssueDetails
+from newsletter.endings import end_where_complete
 from newsletter.errors import ApprovalError, NewsletterError, RefusedError, StoreError
+from newsletter.store import search
 from newsletter.store.states import IssueState, SlotOutcome
+from newsletter.webhooks import delivery as webhooks
 from newsletter.weeks import IssueWeek
 from subscribers import consent
 
@@ -45,8 +60,10 @@ def tick(
         _resume_pauses(app),
         _send_what_is_due(app, should_stop),
         _account_for_the_cancelled(app),
-        _hear_readers(app),
+        hear_readers(app, should_stop=should_stop),
         sunset.apply(app),
+        forgetting.apply(app),
+        _keep_search_up(app),
         _drain(app),
     )
     for sentence in _each(parts):
@@ -54,11 +71,42 @@ def tick(
     return done
 
 
-def _hear_readers(app: App) -> Iterator[str]:
-    """What events tell of readers becomes what segments and the sunset rule know of them."""
-    yield from ()  # nothing to say
+def hear_readers(app: App, *, should_stop: Callable[[], bool] = pipeline.never) -> Iterator[str]:
+    """What came back since the last time: taken in, labelled, counted, told to who asked for it.
+
+    A part of the tick, and safe beside one: while an issue goes out for hours, `serve` calls it.
+    """
+    yield from _each(
+        (
+            hits.take_in(app),
+            feedback.look_again(app),
+            _settle_the_uncertain(app),
+            labels.take_in(app),
+            stats.refresh(app),
+            alarms.tell(app),
+            report.tell(app),
+            webhooks.deliver(app, should_stop=should_stop),
+        )
+    )
+
+
+def _settle_the_uncertain(app: App) -> Iterator[str]:
+    """Whoever reacts to a mail has it: a fact that came in may settle what is held."""
+    with app.session(readonly=True) as session:
+        open_issues = issues.in_states(session, [IssueState.SENDING, IssueState.PAUSED], kind=None)
+        proven = [one for one in open_issues if evidence.by_events(session, one.id)]
+    for issue in proven:
+        with app.session() as session:
+            settled = evidence.settle_by_events(session, issue.id, app.clock())
+            end_where_complete(session, issue.id, now=app.clock())
+        yield f"{issue.ref}: {settled} uncertain, settled by what their readers did"
+
+
+def _keep_search_up(app: App) -> Iterator[str]:
+    """Whoever came or was renamed since the last tick is found as fast as everybody else."""
+    yield from ()
     with app.session() as session:
-        engagement.take_in(session, now=app.clock())
+        search.catch_up(session)
 
 
 def _drain(app: App) -> Iterator[str]:

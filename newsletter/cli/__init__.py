@@ -17,6 +17,7 @@ from newsletter.cli import (
     content,
     db,
     demo,
+    events,
     issue,
     rehearse,
     run,
@@ -24,9 +25,11 @@ from newsletter.cli import (
     segments,
     serve,
     settings,
+    stats,
     subscribers_files,
     suppressions,
     templates,
+    webhooks,
 )
 from newsletter.cli import testing as tests
 
@@ -43,11 +46,15 @@ program = typer.Typer(
 program.command("demo")(demo.demo)
 program.command("test", context_settings=tests.PASS_ON)(tests.run_everything)
 program.add_typer(content.program, name="content")
+issue.program.command("stats")(stats.of_issue)
 program.add_typer(issue.program, name="issue")
+program.add_typer(stats.program, name="stats")
 program.add_typer(subscribers_files.program, name="subscribers")
 program.add_typer(suppressions.program, name="suppressions")
 program.add_typer(segments.program, name="segments")
 program.add_typer(bounces.program, name="bounces")
+program.add_typer(webhooks.program, name="webhooks")
+program.add_typer(events.program, name="events")
 program.add_typer(audit.program, name="audit")
 program.add_typer(schedule.program, name="schedule")
 program.command("rehearse")(rehearse.rehearse)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from newsletter.cli import demo_reactions
 from newsletter.cli.demo_readers import DOMAIN, invented
 from newsletter.cli.home import log_to_stderr
 from newsletter.cli.issue_views import findings_count, verdict
@@ -58,6 +59,10 @@ def demo(
     subscribers: Annotated[
         int, typer.Option("--subscribers", min=1, max=100_000, help="How many invented readers.")
     ] = 100,
+    reactions: Annotated[
+        bool,
+        typer.Option("--reactions", help="Sent yesterday, and read since: by people and machines."),
+    ] = False,
     serve: Annotated[bool, typer.Option("--serve", help="Then serve its pages.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,17 +72,23 @@ def demo(
     started = monotonic()
     tell = Teller(silent=as_json)
     app = _fresh_app(home)
+    today = app
+    if reactions:
+        app = replace(app, clock=lambda: today.clock() - demo_reactions.A_DAY)
     tell.line(f"{app.publication.name}: a whole week, in {app.home}\n")
     with not_waiting_for_the_disk(app.engine):  # 200 waits could take longer than all the rest
         _import_content(app, tell)
         _gather_readers(app, subscribers, tell)
     issue = _make_issue(app, tell)
     result = _send(app, issue, tell)
+    if reactions:
+        _let_react(today, issue, tell)
+    app = today
     if as_json:
         print_json(result)
     else:
         tell.line(f"\nDone in {monotonic() - started:.1f} s. Open next:")
-        _tell_next(app, issue, Path(result["example"]), tell)
+        _tell_next(app, issue, Path(result["example"]), tell, reactions=reactions)
     if serve:
         serve_app(app, host=HOST, port=None, with_scheduler=True)
 
@@ -213,11 +224,38 @@ def _states(account: dict[str, Any]) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in account["states"].items() if count)
 
 
-def _tell_next(app: App, issue: IssueDetails, example: Path, tell: Teller) -> None:
+def _let_react(app: App, issue: IssueDetails, tell: Teller) -> None:
+    """A day of readers' doings, taken in by a tick; the first report goes to the outbox."""
+    from newsletter import stats
+    from newsletter.editorial import issues
+    from newsletter.store.engine import not_waiting_for_the_disk
+    from newsletter.tick import hear_readers
+
+    with app.session(readonly=True) as session:
+        sent = issues.details(session, issue.id)
+    with not_waiting_for_the_disk(app.engine):
+        demo_reactions.react(app, sent)
+        list(hear_readers(app))
+        fall = stats.load(app, str(issue.id), fresh=True).waterfall
+    tell.step(
+        "read",
+        f"images: {fall.loads.human} people, {fall.loads.unknown} unknown, "
+        f"{fall.loads.machine} machines",
+        f"links: {fall.clicks.human} people, {fall.clicks.machine} machines",
+        f"{counted(fall.voters, 'voter')}, {fall.unsubscribed} left",
+    )
+
+
+def _tell_next(
+    app: App, issue: IssueDetails, example: Path, tell: Teller, *, reactions: bool
+) -> None:
     if app.home != _home_of_this_shell():
         tell.line(f"  export NEWSLETTER_HOME={app.home}\n      so that the commands below find it")
     tell.line(f"  {example}\n      one reader's message, for any mail program")
     tell.line(f"  {COMMAND} serve\n      then {app.publication.url}/issues/{issue.slug}")
+    if reactions:
+        tell.line(f"      and {app.publication.url}/desk/issues/{issue.slug}/stats")
+        tell.line(f"  {COMMAND} issue stats latest")
     tell.line(f"  {COMMAND} subscribers show amina.okafor@{DOMAIN}")
     tell.line("      what is held on one reader")
     tell.line("  README.md\n      for editors, operators and developers")

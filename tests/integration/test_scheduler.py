@@ -119,7 +119,7 @@ def test_a_fault_of_system_mail_is_said_once_not_every_few_seconds(
     unset = replace(app, settings=app.settings.model_copy(update={"provider": "smtp"}))
     scheduler = Scheduler(unset)
     for _ in range(3):
-        scheduler._send_system_mail()
+        scheduler._beside("system mail", scheduler._send_mail)
     said = capsys.readouterr().out
     assert said.count("system mail failed") == 1
     assert "NEWSLETTER_SMTP_URL" in said
