@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from newsletter.app import App
 from newsletter.delivery import engagement
 from newsletter.delivery.proof import RESEND
+from newsletter.editorial import votes
 from newsletter.editorial.issues import called
 from newsletter.errors import NotFoundError
 from newsletter.store.feedback import Event
@@ -31,7 +32,7 @@ def take_in(app: App) -> Iterator[str]:
     """
     for _ in range(STEPS):
         with app.session() as session:
-            done = engagement.take_in(session, now=app.clock())
+            done = _look(session, app)
         if done.pairs < classify.AT_ONCE:
             return
     with app.session(readonly=True) as session:
@@ -45,7 +46,7 @@ def label_due(app: App) -> Done:
     total = Done()
     while True:
         with app.session() as session:
-            done = engagement.take_in(session, now=app.clock())
+            done = _look(session, app)
         if not done.pairs:
             return total
         total.add(done)
@@ -63,6 +64,7 @@ def label_again(app: App, *, all_of_it: bool = False) -> Iterator[Done]:
             done = engagement.take_in_again(
                 session, after_id=after_id, before_version=before_version
             )
+            _judge_votes(session, done)
             for issue_id in done.issues:
                 snapshots.outdate(session, issue_id)
         if done.after_id is None:
@@ -70,6 +72,17 @@ def label_again(app: App, *, all_of_it: bool = False) -> Iterator[Done]:
         after_id = done.after_id
         total.add(done)
         yield total
+
+
+def _look(session: Session, app: App) -> Done:
+    done = engagement.take_in(session, now=app.clock())
+    _judge_votes(session, done)
+    return done
+
+
+def _judge_votes(session: Session, done: Done) -> None:
+    for subscriber_id in done.voters:
+        votes.judge_again(session, subscriber_id)
 
 
 def of_reader(app: App, email: str) -> list[dict[str, Any]]:

@@ -23,7 +23,10 @@ Key = tuple[int, str]  # comparison id, tool's slug
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """One press of ship or skip by a reader. is_hurried: sooner than a person answers a form."""
+    """One press of ship or skip by a reader. is_hurried: sooner than a person answers a form.
+
+    is_machine: what the rules for events (`tracking.rules`) take it for.
+    """
 
     comparison_id: int
     tool: str
@@ -31,6 +34,7 @@ class Ballot:
     at: datetime
     issue_id: int
     is_hurried: bool = False
+    is_machine: bool = False
 
     @property
     def key(self) -> Key:
@@ -60,6 +64,10 @@ def _hurried(ballot: Ballot, _others: Sequence[Ballot]) -> bool:
     return ballot.is_hurried
 
 
+def _scanner(ballot: Ballot, _others: Sequence[Ballot]) -> bool:
+    return ballot.is_machine
+
+
 def _both_ways(ballot: Ballot, others: Sequence[Ballot]) -> bool:
     return any(
         one.key == ballot.key
@@ -81,6 +89,7 @@ def _burst(ballot: Ballot, others: Sequence[Ballot]) -> bool:
 # The first that finds something names the suspicion.
 RULES = (
     Rule("hurried", "pressed within 2 seconds of being shown", _hurried),
+    Rule("scanner", "pressed by what the reader's other doings show to be a machine", _scanner),
     Rule("both_ways", "ship and skip for one tool within 10 seconds", _both_ways),
     Rule("burst", "votes on more than 4 tools within 5 seconds", _burst),
 )

@@ -174,6 +174,11 @@ def put(session: Session, subscriber_id: int, ballot: Ballot) -> None:
         "issue_id": ballot.issue_id,
     }
     session.connection().execute(_PUT_BALLOT, row)
+    judge_again(session, subscriber_id)
+
+
+def judge_again(session: Session, subscriber_id: int) -> None:
+    """Brings a reader's votes to what all their ballots come to, as they are judged by now."""
     wanted = ballots.judged(_ballots(session, subscriber_id))
     rows = {(vote.comparison_id, vote.tool): vote for vote in _votes(session, subscriber_id)}
     for (comparison_id, tool), found in wanted.items():
@@ -269,10 +274,6 @@ def _place(tool: str, *, now: tuple[str, str], then: tuple[str, str]) -> int | N
 
 
 def _settle(vote: feedback.Vote, found: Standing) -> None:
-    """Writes what was found; what somebody else suspects of this very vote stays."""
-    is_the_same = (vote.verdict, vote.at) == (found.verdict, found.at)
-    if is_the_same and vote.suspicion and vote.suspicion not in ballots.NAMES:
-        return
     vote.verdict, vote.at = found.verdict, found.at
     vote.issue_id, vote.suspicion = found.issue_id, found.suspicion
 
@@ -290,7 +291,13 @@ def _ballots(session: Session, subscriber_id: int) -> list[Ballot]:
     )
     return [
         Ballot(
-            one.comparison_id, one.tool, Verdict(one.verdict), one.at, one.issue_id, one.is_hurried
+            one.comparison_id,
+            one.tool,
+            Verdict(one.verdict),
+            one.at,
+            one.issue_id,
+            one.is_hurried,
+            one.is_machine,
         )
         for one in rows
     ]

@@ -8,8 +8,10 @@ from enum import StrEnum
 
 from newsletter.rendering.view import ComparisonView, IssueView, TakeView, ToolView, Verdict
 
-# Where the readers' vote and the panel are this many points apart, the mail says so.
+# Where the readers' vote and the panel are this many points apart, the mail says so; of fewer votes
+# the next one might tell otherwise.
 QUARREL_POINTS = 25
+QUARREL_VOTES = 20
 WORDS_A_MINUTE = 230
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -168,7 +170,9 @@ def quarrels(comparison: ComparisonView) -> tuple[str, ...]:
         f"Readers disagree on {isolated(tool.name)}: {tool.community.percent}% would ship it, "
         f"the panel says {tool.panel}%."
         for tool in (said.first, said.second)
-        if tool.community is not None and abs(tool.community.percent - tool.panel) >= QUARREL_POINTS
+        if tool.community is not None
+        and tool.community.total >= QUARREL_VOTES
+        and abs(tool.community.percent - tool.panel) >= QUARREL_POINTS
     )
 
 

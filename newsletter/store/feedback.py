@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Index, UniqueConstraint, text
+from sqlalchemy import JSON, BigInteger, Column, Index, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel
 
 
@@ -143,7 +143,7 @@ class Ballot(SQLModel, table=True):
     """One press of ship or skip by a reader, as it came; append-only, each once.
 
     A reader's votes are worked out from all their ballots: see `editorial.votes`. is_hurried: the
-    form came back sooner than a person answers.
+    form came back sooner than a person answers. is_machine: by the rules for events, an opinion.
     """
 
     __tablename__ = "ballot"
@@ -156,6 +156,7 @@ class Ballot(SQLModel, table=True):
     verdict: str = Field(primary_key=True, max_length=4)
     is_hurried: bool = Field(primary_key=True)
     issue_id: int = Field(foreign_key="issue.id")  # whose mail it came from
+    is_machine: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class Snapshot(SQLModel, table=True):

@@ -15,7 +15,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import Boolean, bindparam, text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -27,7 +27,6 @@ from subscribers.models import SubscriberStatus
 
 AT_ONCE = 2_000  # pairs of a transaction: some tenths of a second
 READERS_AT_ONCE = 1_000
-SCANNER = "scanner"  # the suspicion of a vote that stands among a machine's requests
 SAME_VOTE = timedelta(seconds=2)  # a vote and the event of its press
 
 # By ix_to_classify_due_at, then the primary key. Taken off the list before the events are read: an
@@ -83,23 +82,27 @@ _LINKS = text("SELECT n, label FROM issue_link WHERE issue_id = :issue_id")
 _LABEL = text("UPDATE event SET label = :label, rule = :rule, rules = :rules WHERE id = :id")
 _FORGET = text("UPDATE event SET subscriber_id = NULL, network = '', agent = :agent WHERE id = :id")
 
-# Vote's index on subscriber_id; one row by primary key each.
-_VOTES = (
-    text(
-        "SELECT id, issue_id, subscriber_id, at, suspicion FROM vote"
-        " WHERE subscriber_id IN :readers AND suspicion IN ('', 'scanner')"
-    )
+# The first part of ballot's primary key; all of it, in executemany.
+_BALLOTS = (
+    text("SELECT * FROM ballot WHERE subscriber_id IN :readers")
     .bindparams(bindparam("readers", expanding=True))
-    .columns(at=UTCDateTime())
+    .columns(at=UTCDateTime(), is_machine=Boolean())
 )
-_SUSPECT = text("UPDATE vote SET suspicion = :suspicion WHERE id = :id")
+_MARK = text(
+    "UPDATE ballot SET is_machine = :is_machine WHERE subscriber_id = :subscriber_id"
+    " AND comparison_id = :comparison_id AND tool = :tool AND at = :at AND verdict = :verdict"
+    " AND is_hurried = :is_hurried"
+).bindparams(bindparam("at", type_=UTCDateTime()))
 
 Pair = tuple[int, int]  # issue id, subscriber id
 
 
 @dataclass(slots=True)
 class Done:
-    """What one call did. signs: the newest event of each reader that became human by it."""
+    """What one call did. signs: the newest event of each reader that became human by it.
+
+    voters: whose ballots are taken for another's than before; their votes are to be judged again.
+    """
 
     pairs: int = 0
     events: int = 0
@@ -107,6 +110,7 @@ class Done:
     changed: int = 0  # events whose label is another now
     issues: set[int] = field(default_factory=set)  # of which figures may be others now
     signs: dict[int, datetime] = field(default_factory=dict)
+    voters: set[int] = field(default_factory=set)
     after_id: int | None = None  # of `run_again`: where the next call begins; None: it is over
 
     def add(self, other: Done) -> None:
@@ -213,7 +217,7 @@ def _look_at(session: Session, rows: Iterable[Any]) -> Done:
                     done.signs[pair[1]] = max(row.at, done.signs.get(pair[1], row.at))
             _note(writes, pair, row, rule)
     _write(session, writes)
-    _suspect(session, writes.votes)
+    done.voters = _mark(session, writes.votes)
     return done
 
 
@@ -237,22 +241,27 @@ def _write(session: Session, writes: _Writes) -> None:
         connection.execute(_FORGET, writes.erased)
 
 
-def _suspect(session: Session, pressed: Mapping[Pair, list[tuple[datetime, bool]]]) -> None:
-    """Votes that a machine pressed are kept apart; not any more where the rules think better."""
+def _mark(session: Session, pressed: Mapping[Pair, list[tuple[datetime, bool]]]) -> set[int]:
+    """Ballots that a machine pressed are marked, and no more where the rules think better.
+
+    Whose: their votes have to be judged again.
+    """
     readers = sorted({subscriber_id for _, subscriber_id in pressed})
     changed = []
     for start in range(0, len(readers), READERS_AT_ONCE):
         some = {"readers": readers[start : start + READERS_AT_ONCE]}
-        for vote in session.execute(_VOTES, some):
-            near = pressed.get((vote.issue_id, vote.subscriber_id))
+        for ballot in session.execute(_BALLOTS, some).mappings():
+            near = pressed.get((ballot["issue_id"], ballot["subscriber_id"]))
             if near is None:
                 continue
-            found = any(is_machine and abs(at - vote.at) <= SAME_VOTE for at, is_machine in near)
-            suspicion = SCANNER if found else ""
-            if suspicion != vote.suspicion:
-                changed.append({"id": vote.id, "suspicion": suspicion})
+            found = any(
+                is_machine and abs(at - ballot["at"]) <= SAME_VOTE for at, is_machine in near
+            )
+            if found != ballot["is_machine"]:
+                changed.append({**ballot, "is_machine": found})
     if changed:
-        session.connection().execute(_SUSPECT, changed)
+        session.connection().execute(_MARK, changed)
+    return {row["subscriber_id"] for row in changed}
 
 
 def _scene(rows: Sequence[Any], links: _Links) -> Scene:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from newsletter.delivery import engagement
 from newsletter.store.engine import session_on
-from newsletter.store.feedback import Event, ToClassify, Vote
+from newsletter.store.feedback import Ballot, Event, ToClassify
 from newsletter.store.models import Comparison, IssueLink
 from newsletter.tracking import classify, events
 from newsletter.tracking.rules import RULES_VERSION
@@ -235,38 +235,38 @@ def test_a_sign_of_life_that_is_no_news_ends_no_silence(database: Engine, issue_
         assert session.execute(text("SELECT issues_without FROM engagement")).scalars().all() == [4]
 
 
-def test_votes_that_a_scanner_pressed_are_kept_apart_and_taken_back_where_it_was_none(
+def test_ballots_that_a_scanner_pressed_are_marked_and_not_where_it_was_none(
     database: Engine, issue_id: int
 ) -> None:
     with session_on(database) as session:
         session.add(Comparison(id=1, slug="a-vs-b", state="finished"))
         session.flush()
-        for reader in (1, 2, 3):
+        for reader in (1, 2):
             session.add(
-                Vote(
+                Ballot(
+                    subscriber_id=reader,
                     comparison_id=1,
                     tool="a",
-                    subscriber_id=reader,
-                    issue_id=issue_id,
-                    verdict="ship",
                     at=LATER,
-                    suspicion="both_ways" if reader == 3 else "",
+                    verdict="ship",
+                    is_hurried=False,
+                    issue_id=issue_id,
                 )
             )
-    for reader in (1, 2, 3):
+    for reader in (1, 2):
         happens(database, issue_id, reader, "vote", method="POST")
     happens(database, issue_id, 1, link=9)
-    take_in(database)
-    assert suspicions(database) == ["scanner", "", "both_ways"]
+    assert take_in(database).voters == {1}
+    assert marked(database) == [1]
     with session_on(database) as session:
         session.execute(text("DELETE FROM event WHERE link = 9"))
-        engagement.take_in_again(session)
-    assert suspicions(database) == ["", "", "both_ways"]
+        assert engagement.take_in_again(session).voters == {1}
+    assert marked(database) == []
 
 
-def suspicions(database: Engine) -> list[str]:
+def marked(database: Engine) -> list[int]:
     with session_on(database, readonly=True) as session:
-        query = text("SELECT suspicion FROM vote ORDER BY subscriber_id")
+        query = text("SELECT subscriber_id FROM ballot WHERE is_machine ORDER BY subscriber_id")
         return list(session.execute(query).scalars())
 
 

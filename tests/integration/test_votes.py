@@ -149,14 +149,24 @@ def test_a_press_that_counts_is_a_fact_and_gets_a_second_look(session: Session) 
     assert [tuple(row) for row in due] == [(1, 1)]
 
 
-def test_what_others_suspect_of_a_vote_stays_until_the_reader_votes_anew(session: Session) -> None:
+def test_what_a_machine_pressed_takes_no_persons_vote_away(session: Session) -> None:
     say(session, SHIP)
-    session.connection().execute(text("UPDATE vote SET suspicion = 'scanner'"))
+    say(session, SKIP, after_s=60)
+    assert tally(session) == Tally(skip=1)
+    mark = "UPDATE ballot SET is_machine = verdict = :verdict"
+    for verdict, counted in (("skip", Tally(ship=1)), ("ship", Tally(skip=1)), ("", Tally(skip=1))):
+        session.connection().execute(text(mark), {"verdict": verdict})
+        session.expire_all()
+        votes.judge_again(session, 1)
+        assert tally(session) == counted
+
+
+def test_a_vote_that_only_a_machine_pressed_is_kept_apart(session: Session) -> None:
+    say(session, SHIP)
+    session.connection().execute(text("UPDATE ballot SET is_machine = true"))
     session.expire_all()
-    say(session, SHIP, tool=HAIKU, after_s=60)
+    votes.judge_again(session, 1)
     assert tally(session) == Tally(suspect_ship=1)
-    say(session, SHIP, after_s=120)
-    assert tally(session) == Tally(ship=1)
 
 
 def test_visitors_are_tallied_apart_one_vote_each(session: Session) -> None:

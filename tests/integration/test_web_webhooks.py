@@ -307,7 +307,7 @@ def message_id(app: App, subscriber_id: int) -> str:
     return mark(app, subscriber_id).rpartition(".")[0] + "@verdicts.example"
 
 
-@pytest.mark.parametrize("secret", [SECRET, OLDER])
+@pytest.mark.parametrize("secret", [SECRET, OLDER], ids=["newest", "older"])
 def test_another_providers_events_are_taken_in_our_words(
     app: App, client: TestClient, secret: str
 ) -> None:

@@ -160,6 +160,7 @@ def upgrade() -> None:
         sa.Column("verdict", sqltypes.AutoString(length=4), nullable=False),
         sa.Column("is_hurried", sa.Boolean(), nullable=False),
         sa.Column("issue_id", sa.Integer(), nullable=False),
+        sa.Column("is_machine", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.ForeignKeyConstraint(
             ["comparison_id"], ["comparison.id"], name=op.f("fk_ballot_comparison_id_comparison")
         ),
