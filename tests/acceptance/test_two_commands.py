@@ -157,7 +157,7 @@ def test_messages_differ_between_readers_only_in_their_slots(home: Home) -> None
 
 def _neutral(text: str) -> str:
     """Without tokens and the name."""
-    text = re.sub(r"(/(?:c|o|unsubscribe|preferences)/)[\w-]{30,}", r"\1TOKEN", text)
+    text = re.sub(r"(/(?:c|o|unsubscribe|preferences|vote)/)[\w-]{30,}", r"\1TOKEN", text)
     return re.sub(r"Hello[^,<]*,", "Hello,", text)
 
 

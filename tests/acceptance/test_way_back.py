@@ -25,7 +25,7 @@ from newsletter.web.app import create_app
 pytestmark = pytest.mark.slow
 
 ONCE_PER_MESSAGE = ("from", "to", "subject", "date", "message-id", "list-unsubscribe", "list-id")
-TOKENS = re.compile(r"/(o|c|unsubscribe|preferences)/[A-Za-z0-9_-]{20,}")
+TOKENS = re.compile(r"/(o|c|unsubscribe|preferences|vote)/[A-Za-z0-9_-]{20,}")
 
 
 def _demo(home: Path) -> subprocess.CompletedProcess[str]:

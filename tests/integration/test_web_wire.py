@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import socket
 import threading
 import time
@@ -120,10 +121,15 @@ async def site(scope: Any, _receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-@pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
+
+
+@pytest.fixture(scope="module", params=LOOPS)
+def port(request: pytest.FixtureRequest) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(site, http=OneWriteProtocol, lifespan="off", log_level="warning")
+        config = uvicorn.Config(
+            site, http=OneWriteProtocol, loop=request.param, lifespan="off", log_level="warning"
+        )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -161,3 +167,11 @@ def test_a_large_answer_arrives_whole_at_a_slow_reader(port: int) -> None:
         time.sleep(0.2)
         while not heard.endswith(b"\r\n\r\n" + LARGE):
             heard += line.recv(1_000_000)
+
+
+def test_who_has_said_all_and_still_listens_is_answered(port: int) -> None:
+    for number in range(50):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            asked(line, f"/{number}")
+            line.shutdown(socket.SHUT_WR)
+            assert b"".join(iter(lambda: line.recv(65_536), b"")).endswith(f"/{number}".encode())
