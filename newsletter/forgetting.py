@@ -14,6 +14,7 @@ from sqlmodel import Session
 from newsletter import stats
 from newsletter.app import App
 from newsletter.errors import NewsletterError
+from newsletter.store.turns import never, turns
 from newsletter.tracking import retention
 from newsletter.tracking.retention import Step
 from newsletter.webhooks import messages
@@ -32,7 +33,7 @@ _TAKE_HOUR = text(
 _HOUR_DONE = text("SELECT 1 FROM bookmark WHERE name = :name AND last_id = :hour")
 
 
-def apply(app: App) -> Iterator[str]:
+def apply(app: App, *, should_stop: Callable[[], bool] = never) -> Iterator[str]:
     """A part of the tick, once an hour: forgets what is due, some of it, and says how much."""
     now = app.clock()
     row = {"name": _HOUR, "hour": int(now.timestamp()) // _SECONDS}
@@ -42,19 +43,25 @@ def apply(app: App) -> Iterator[str]:
     with app.session() as session:
         is_ours = session.execute(_TAKE_HOUR, row).first() is not None
     if is_ours:
-        yield from forget(app, steps=STEPS)
+        yield from forget(app, steps=STEPS, should_stop=should_stop)
 
 
-def forget(app: App, *, steps: int | None = None) -> Iterator[str]:
+def forget(
+    app: App, *, steps: int | None = None, should_stop: Callable[[], bool] = never
+) -> Iterator[str]:
     """Forgets what is due now, a sentence for each kind of which there was any.
 
-    steps: of each kind, at most; None: all there is.
+    steps: of each kind, at most; None: all there is. should_stop: asked between transactions.
     """
     now = app.clock()
-    cut = _all(app, steps, lambda session: retention.coarsen(session, now))
+
+    def every(step: Callable[[Session], Step]) -> int:
+        return _rows(app, turns(steps, should_stop=should_stop), step)
+
+    cut = every(lambda session: retention.coarsen(session, now))
     if cut:
         yield f"agents and networks cut, of events older than 30 days: {cut}"
-    cut = _all(app, steps, lambda session: retention.cut_told(session, now))
+    cut = every(lambda session: retention.cut_told(session, now))
     if cut:
         yield f"addresses cut in what providers told more than 30 days ago: {cut}"
     with app.session() as session:
@@ -62,10 +69,10 @@ def forget(app: App, *, steps: int | None = None) -> Iterator[str]:
     if gone:
         yield f"webhook messages forgotten after 30 days: {gone}"
     yield from _seal(app, now)
-    gone = _all(app, steps, retention.drop_sealed)
+    gone = every(retention.drop_sealed)
     if gone:
         yield f"events folded into the figures of their issues after 13 months: {gone}"
-    gone = _all(app, steps, lambda session: retention.drop_told(session, now))
+    gone = every(lambda session: retention.drop_told(session, now))
     if gone:
         yield f"events of providers forgotten after 13 months: {gone}"
 
@@ -83,13 +90,13 @@ def _seal(app: App, now: datetime) -> Iterator[str]:
             yield f"the figures of issue {issue_id} stand for good, after 13 months"
 
 
-def _all(app: App, steps: int | None, step: Callable[[Session], Step]) -> int:
+def _rows(app: App, its_turns: Iterator[int], step: Callable[[Session], Step]) -> int:
     """Repeats a step, each in its own transaction, until nothing more is due; how many rows."""
-    rows = done = 0
-    while steps is None or done < steps:
+    rows = 0
+    for _ in its_turns:
         with app.session() as session:
             found = step(session)
-        rows, done = rows + found.rows, done + 1
+        rows += found.rows
         if found.is_over:
             break
     return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -10,11 +10,12 @@ from sqlmodel import Session, col, select
 from newsletter.app import App
 from newsletter.delivery import engagement
 from newsletter.delivery.proof import RESEND
-from newsletter.editorial import votes
+from newsletter.editorial import judging
 from newsletter.editorial.issues import called
 from newsletter.errors import NotFoundError
 from newsletter.store.feedback import Event
 from newsletter.store.models import Issue
+from newsletter.store.turns import never, turns
 from newsletter.tracking import classify, snapshots
 from newsletter.tracking.agents import client_of
 from newsletter.tracking.classify import Done
@@ -22,18 +23,19 @@ from newsletter.tracking.rules import RULES_VERSION
 from subscribers import consent
 from subscribers.address import EmailAddress
 
-STEPS = 50  # a tick: labels for what 100,000 readers did
+STEPS = 100  # a tick: labels for what 50,000 readers did
 
 
-def take_in(app: App) -> Iterator[str]:
+def take_in(app: App, *, should_stop: Callable[[], bool] = never) -> Iterator[str]:
     """A part of the tick: labels what is due, hears of people, counts silence behind them.
 
-    After the hit log was taken in. It says so where more is due than one tick can do.
+    After the hit log was taken in. It says so where more is due than one tick can do. should_stop:
+    asked between its transactions.
     """
-    for _ in range(STEPS):
+    for _ in turns(STEPS, should_stop=should_stop):
         with app.session() as session:
             done = _look(session, app)
-        if done.pairs < classify.AT_ONCE:
+        if done.taken < classify.AT_ONCE:
             return
     with app.session(readonly=True) as session:
         waiting = classify.waiting(session)
@@ -44,12 +46,13 @@ def take_in(app: App) -> Iterator[str]:
 def label_due(app: App) -> Done:
     """Labels all that is due now."""
     total = Done()
-    while True:
+    for _ in turns():
         with app.session() as session:
             done = _look(session, app)
-        if not done.pairs:
-            return total
+        if not done.taken:
+            break
         total.add(done)
+    return total
 
 
 def label_again(app: App, *, all_of_it: bool = False) -> Iterator[Done]:
@@ -59,7 +62,7 @@ def label_again(app: App, *, all_of_it: bool = False) -> Iterator[Done]:
     """
     total, after_id = Done(), 0
     before_version = None if all_of_it else RULES_VERSION
-    while True:
+    for _ in turns():
         with app.session() as session:
             done = engagement.take_in_again(
                 session, after_id=after_id, before_version=before_version
@@ -82,7 +85,7 @@ def _look(session: Session, app: App) -> Done:
 
 def _judge_votes(session: Session, done: Done) -> None:
     for subscriber_id in done.voters:
-        votes.judge_again(session, subscriber_id)
+        judging.judge_again(session, subscriber_id)
 
 
 def of_reader(app: App, email: str) -> list[dict[str, Any]]:

@@ -62,7 +62,7 @@ def tick(
         _account_for_the_cancelled(app),
         hear_readers(app, should_stop=should_stop),
         sunset.apply(app),
-        forgetting.apply(app),
+        forgetting.apply(app, should_stop=should_stop),
         _keep_search_up(app),
         _drain(app),
     )
@@ -78,10 +78,10 @@ def hear_readers(app: App, *, should_stop: Callable[[], bool] = pipeline.never) 
     """
     yield from _each(
         (
-            hits.take_in(app),
+            hits.take_in(app, should_stop=should_stop),
             feedback.look_again(app),
             _settle_the_uncertain(app),
-            labels.take_in(app),
+            labels.take_in(app, should_stop=should_stop),
             stats.refresh(app),
             alarms.tell(app),
             report.tell(app),

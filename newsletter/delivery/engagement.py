@@ -38,6 +38,24 @@ _COUNT = engagement.issue_sent(
     " AND state IN ('submitted', 'delivered')"
 )
 
+# Only where it was the last that was heard of them: else something newer stands. Their silence is
+# counted again behind what is left, so that no machine has ended it. One row by primary key;
+# event's index on (subscriber_id, issue_id); of the counted issues, a row a week, the reader's
+# delivery by primary key.
+_LAST = (
+    "(SELECT max(at) FROM event WHERE subscriber_id = :subscriber_id AND label = 'human'"
+    " AND issue_id IS NOT NULL)"
+)
+_WITHDRAW = text(
+    f"UPDATE engagement SET last_human_at = {_LAST}, issues_without = ("  # noqa: S608
+    "SELECT count(*) FROM issue JOIN delivery ON delivery.issue_id = issue.id"
+    " AND delivery.subscriber_id = :subscriber_id"
+    " AND delivery.state IN ('submitted', 'delivered')"
+    " WHERE issue.silence_counted_at IS NOT NULL"
+    f" AND (issue.frozen_at > {_LAST} OR {_LAST} IS NULL))"
+    " WHERE subscriber_id = :subscriber_id AND last_human_at = :at"
+).bindparams(bindparam("at", type_=UTCDateTime()))
+
 
 def take_in(session: Session, *, now: datetime, at_once: int = classify.AT_ONCE) -> classify.Done:
     """Labels the events that are due, hears people's among them, then counts issues that are due.
@@ -47,7 +65,7 @@ def take_in(session: Session, *, now: datetime, at_once: int = classify.AT_ONCE)
     due waits, no issue is counted.
     """
     done = classify.run(session, now, at_once)
-    engagement.signs_of_life(session, done.signs)
+    _hear(session, done)
     if not classify.is_behind(session, now):
         _count_silence(session, now)
     return done
@@ -56,10 +74,20 @@ def take_in(session: Session, *, now: datetime, at_once: int = classify.AT_ONCE)
 def take_in_again(
     session: Session, *, after_id: int = 0, before_version: int | None = None
 ) -> classify.Done:
-    """`classify.run_again`, and the signs of life that come to light."""
+    """`classify.run_again`, and the signs of life that come to light, or prove to be none."""
     done = classify.run_again(session, after_id=after_id, before_version=before_version)
-    engagement.signs_of_life(session, done.signs)
+    _hear(session, done)
     return done
+
+
+def _hear(session: Session, done: classify.Done) -> None:
+    """What a machine did is no sign of life, also where it was taken for a person's at first."""
+    rows = [
+        {"subscriber_id": reader, "at": at} for reader, ats in done.withdrawn.items() for at in ats
+    ]
+    if rows:
+        session.connection().execute(_WITHDRAW, rows)
+    engagement.signs_of_life(session, done.signs)
 
 
 def _count_silence(session: Session, now: datetime) -> None:

@@ -20,11 +20,14 @@ class Event(SQLModel, table=True):
     """
 
     __tablename__ = "event"
-    __table_args__ = (Index("ix_event_issue_id_kind", "issue_id", "kind"),)
+    __table_args__ = (
+        Index("ix_event_issue_id_kind", "issue_id", "kind"),
+        Index("ix_event_subscriber_id_issue_id", "subscriber_id", "issue_id"),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     issue_id: int | None = Field(default=None, foreign_key="issue.id")
-    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id", index=True)
+    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id")
     kind: str = Field(max_length=24)  # `tracking.events.EventKind`, or `resend`
     link: int | None = None
     at: datetime
@@ -37,7 +40,10 @@ class Event(SQLModel, table=True):
 
 
 class HitLog(SQLModel, table=True):
-    """How far a file of `tracking.hitlog` has been taken into `event`, in bytes."""
+    """How far a file of `tracking.hitlog` has been taken into `event`, in bytes.
+
+    It outlives the file by some weeks: one that comes back, out of a copy, is known by it.
+    """
 
     __tablename__ = "hit_log"
 
@@ -177,7 +183,9 @@ class Snapshot(SQLModel, table=True):
 class WebhookEndpoint(SQLModel, table=True):
     """An address that is told of what happens; signed with its own secret.
 
-    sends_addresses: whether it is told readers' mail addresses beside their ids.
+    sends_addresses: whether it is told readers' mail addresses beside their ids. failing_since,
+    failed_at: of the calls since which it took nothing, the first and the last. held_until: the
+    instant before which it asked not to be called.
     """
 
     __tablename__ = "webhook_endpoint"
@@ -191,6 +199,9 @@ class WebhookEndpoint(SQLModel, table=True):
     removed_at: datetime | None = None
     removed_because: str = Field(default="", max_length=200)
     sends_addresses: bool = False
+    failing_since: datetime | None = None
+    failed_at: datetime | None = None
+    held_until: datetime | None = None
 
 
 class WebhookMessage(SQLModel, table=True):
@@ -204,7 +215,7 @@ class WebhookMessage(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     endpoint_id: int = Field(foreign_key="webhook_endpoint.id")
-    event: str = Field(max_length=80)  # what happened, once: `consent:812`
+    event: str = Field(max_length=80)  # what happened, and when: `issue:7:2026-...`
     kind: str = Field(max_length=40)
     body: str
     state: str = Field(max_length=16)

@@ -293,7 +293,7 @@ class SystemMail(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     kind: str = Field(max_length=24)  # a folder of templates/email
     once: str = Field(max_length=120, unique=True)  # the same thing is said once
-    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id")
+    subscriber_id: int | None = Field(default=None, foreign_key="subscriber.id", index=True)
     address: str = Field(default="", max_length=320)  # where it is not a subscriber's
     facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     state: str = Field(max_length=16)

@@ -83,7 +83,9 @@ _RESENT = (
 )
 
 DELIVERY_MOVES: Mapping[DeliveryState, frozenset[DeliveryState]] = {
-    DeliveryState.PLANNED: frozenset({DeliveryState.ATTEMPTING, DeliveryState.EXCLUDED}),
+    DeliveryState.PLANNED: frozenset(
+        {DeliveryState.ATTEMPTING, DeliveryState.EXCLUDED, DeliveryState.UNCERTAIN}
+    ),  # uncertain: settled as not taken, and its provider tells of it after all
     DeliveryState.ATTEMPTING: frozenset(
         {
             DeliveryState.SUBMITTED,

@@ -8,7 +8,7 @@ twice, or half and then again, is harmless.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -25,8 +25,8 @@ from newsletter.tracking.links import CANARY
 from newsletter.tracking.rules import RULES_VERSION, Fact, Rule, Scene, judge
 from subscribers.models import SubscriberStatus
 
-AT_ONCE = 2_000  # pairs of a transaction: some tenths of a second
-READERS_AT_ONCE = 1_000
+AT_ONCE = 500  # pairs of a transaction: a tenth of a second
+READERS_AT_ONCE = 100  # all of whose history is looked at again in a transaction
 SAME_VOTE = timedelta(seconds=2)  # a vote and the event of its press
 
 # By ix_to_classify_due_at, then the primary key. Taken off the list before the events are read: an
@@ -41,7 +41,7 @@ _IS_DUE = text("SELECT 1 FROM to_classify WHERE due_at <= :now LIMIT 1").bindpar
 )
 _WAITING = text("SELECT count(*) FROM to_classify")
 
-# A stretch of event's index on subscriber_id, each with its reader and its delivery by primary key.
+# Event's index on (subscriber_id, issue_id), each with its reader and its delivery by primary key.
 _COLUMNS = """
     SELECT event.issue_id, event.subscriber_id, event.id, event.kind, event.link, event.at,
         event.method, event.agent, event.network, event.label, event.rule, event.rules,
@@ -58,10 +58,10 @@ _TYPES = {
 }
 _OF_READERS = (
     text(
-        f"{_COLUMNS} WHERE event.subscriber_id IN :readers AND event.issue_id IS NOT NULL"
+        f"{_COLUMNS} WHERE event.subscriber_id IN :readers AND event.issue_id IN :issues"
         " AND event.kind <> 'resend'"
     )
-    .bindparams(bindparam("readers", expanding=True))
+    .bindparams(bindparam("readers", expanding=True), bindparam("issues", expanding=True))
     .columns(**_TYPES)
 )
 _OF_STRETCH = text(
@@ -69,7 +69,7 @@ _OF_STRETCH = text(
     " AND event.issue_id IS NOT NULL AND event.kind <> 'resend'"
 ).columns(**_TYPES)
 
-# The same index, nothing else.
+# The first part of the same index, nothing else.
 _STRETCH_END = text(
     "SELECT max(subscriber_id) FROM (SELECT DISTINCT subscriber_id FROM event"
     " WHERE subscriber_id > :after_id ORDER BY subscriber_id LIMIT :at_once) AS some"
@@ -77,6 +77,9 @@ _STRETCH_END = text(
 
 # The issue's part of issue_link's primary key.
 _LINKS = text("SELECT n, label FROM issue_link WHERE issue_id = :issue_id")
+
+# By primary key.
+_IS_SEALED = text("SELECT 1 FROM snapshot WHERE name = :name AND is_sealed")
 
 # One row by primary key each, in executemany.
 _LABEL = text("UPDATE event SET label = :label, rule = :rule, rules = :rules WHERE id = :id")
@@ -101,15 +104,18 @@ Pair = tuple[int, int]  # issue id, subscriber id
 class Done:
     """What one call did. signs: the newest event of each reader that became human by it.
 
+    withdrawn: the instants of what each reader was thought to have done, and is no more.
     voters: whose ballots are taken for another's than before; their votes are to be judged again.
     """
 
+    taken: int = 0  # pairs off the list of what is due; those that did nothing are no `pairs`
     pairs: int = 0
     events: int = 0
     labels: Counter[str] = field(default_factory=Counter)  # of all events looked at
     changed: int = 0  # events whose label is another now
     issues: set[int] = field(default_factory=set)  # of which figures may be others now
     signs: dict[int, datetime] = field(default_factory=dict)
+    withdrawn: dict[int, list[datetime]] = field(default_factory=dict)
     voters: set[int] = field(default_factory=set)
     after_id: int | None = None  # of `run_again`: where the next call begins; None: it is over
 
@@ -124,6 +130,7 @@ class Done:
 class _Links(NamedTuple):
     many: int
     canary: int | None
+    is_sealed: bool
 
 
 def run(session: Session, now: datetime, at_once: int = AT_ONCE) -> Done:
@@ -133,13 +140,11 @@ def run(session: Session, now: datetime, at_once: int = AT_ONCE) -> Done:
     pairs = {(row.issue_id, row.subscriber_id) for row in due}
     if not pairs:
         return Done()
-    found: list[Any] = []
-    readers = sorted({subscriber_id for _, subscriber_id in pairs})
-    for start in range(0, len(readers), READERS_AT_ONCE):
-        some = {"readers": readers[start : start + READERS_AT_ONCE]}
-        rows = session.execute(_OF_READERS, some)
-        found += [row for row in rows if (row.issue_id, row.subscriber_id) in pairs]
-    return _look_at(session, found)
+    issues, readers = (sorted(set(ids)) for ids in zip(*pairs, strict=True))
+    rows = session.execute(_OF_READERS, {"readers": readers, "issues": issues})
+    done = _look_at(session, [row for row in rows if (row.issue_id, row.subscriber_id) in pairs])
+    done.taken = len(pairs)
+    return done
 
 
 def run_again(
@@ -169,7 +174,8 @@ def run_again(
 def run_for(session: Session, subscriber_id: int) -> Done:
     """Labels all events of one reader."""
     session.flush()
-    return _look_at(session, session.execute(_OF_READERS, {"readers": [subscriber_id]}).all())
+    only = {"after_id": subscriber_id - 1, "last_id": subscriber_id}
+    return _look_at(session, session.execute(_OF_STRETCH, only).all())
 
 
 def is_behind(session: Session, now: datetime) -> bool:
@@ -184,41 +190,64 @@ def waiting(session: Session) -> int:
 
 def scenes_of(session: Session, rows: Iterable[Any]) -> Iterator[tuple[Pair, Scene, Sequence[Any]]]:
     """Rows of events with their delivery's instants, a scene a pair."""
+    for pair, links, its in _by_pair(session, rows):
+        yield pair, _scene(its, links), its
+
+
+def _by_pair(session: Session, rows: Iterable[Any]) -> Iterator[tuple[Pair, _Links, Sequence[Any]]]:
     links: dict[int, _Links] = {}
     ordered = sorted(rows, key=itemgetter(0, 1))  # issue, subscriber
     for pair, group in groupby(ordered, key=itemgetter(0, 1)):
-        its = list(group)
         known = links.get(pair[0])
         if known is None:
             known = links[pair[0]] = _links(session, pair[0])
-        yield pair, _scene(its, known), its
+        yield pair, known, list(group)
 
 
 @dataclass(slots=True)
 class _Writes:
     labels: list[dict[str, Any]] = field(default_factory=list)
     erased: list[dict[str, Any]] = field(default_factory=list)
+    sealed: set[int] = field(default_factory=set)  # issues
     votes: dict[Pair, list[tuple[datetime, bool]]] = field(default_factory=dict)  # at, is machine
 
 
 def _look_at(session: Session, rows: Iterable[Any]) -> Done:
+    """Of an issue whose figures are sealed, some events may be gone, and what they said of others:
+    there a label that was given stands, and only what never had one gets it.
+    """
     done, writes = Done(), _Writes()
-    for pair, scene, its in scenes_of(session, rows):
+    for pair, links, its in _by_pair(session, rows):
         done.pairs += 1
         done.events += len(its)
-        verdicts = judge(scene)
+        if links.is_sealed:
+            writes.sealed.add(pair[0])
+        verdicts = judge(_scene(its, links))
         for row in its:
+            if links.is_sealed and row.rules:
+                done.labels[row.label] += 1
+                continue
             rule = verdicts[row.id]
             done.labels[rule.label.value] += 1
-            if row.label != rule.label:
-                done.changed += 1
-                done.issues.add(pair[0])
-                if rule.label is Label.HUMAN and row.status != SubscriberStatus.ERASED:
-                    done.signs[pair[1]] = max(row.at, done.signs.get(pair[1], row.at))
+            _hear(done, pair, row, rule.label)
             _note(writes, pair, row, rule)
     _write(session, writes)
-    done.voters = _mark(session, writes.votes)
+    done.voters = _mark(session, writes)
     return done
+
+
+def _hear(done: Done, pair: Pair, row: Any, label: Label) -> None:
+    """What is another label now, and what it says of the reader."""
+    if row.label == label:
+        return
+    done.changed += 1
+    done.issues.add(pair[0])
+    if row.status == SubscriberStatus.ERASED:
+        return
+    if label is Label.HUMAN:
+        done.signs[pair[1]] = max(row.at, done.signs.get(pair[1], row.at))
+    elif row.label == Label.HUMAN:
+        done.withdrawn.setdefault(pair[1], []).append(row.at)
 
 
 def _note(writes: _Writes, pair: Pair, row: Any, rule: Rule) -> None:
@@ -241,24 +270,24 @@ def _write(session: Session, writes: _Writes) -> None:
         connection.execute(_FORGET, writes.erased)
 
 
-def _mark(session: Session, pressed: Mapping[Pair, list[tuple[datetime, bool]]]) -> set[int]:
+def _mark(session: Session, writes: _Writes) -> set[int]:
     """Ballots that a machine pressed are marked, and no more where the rules think better.
 
     Whose: their votes have to be judged again.
     """
-    readers = sorted({subscriber_id for _, subscriber_id in pressed})
+    if not writes.votes:
+        return set()
     changed = []
-    for start in range(0, len(readers), READERS_AT_ONCE):
-        some = {"readers": readers[start : start + READERS_AT_ONCE]}
-        for ballot in session.execute(_BALLOTS, some).mappings():
-            near = pressed.get((ballot["issue_id"], ballot["subscriber_id"]))
-            if near is None:
-                continue
-            found = any(
-                is_machine and abs(at - ballot["at"]) <= SAME_VOTE for at, is_machine in near
-            )
-            if found != ballot["is_machine"]:
-                changed.append({**ballot, "is_machine": found})
+    readers = sorted({subscriber_id for _, subscriber_id in writes.votes})
+    for ballot in session.execute(_BALLOTS, {"readers": readers}).mappings():
+        near = writes.votes.get((ballot["issue_id"], ballot["subscriber_id"]))
+        if near is None:
+            continue
+        found = any(is_machine and abs(at - ballot["at"]) <= SAME_VOTE for at, is_machine in near)
+        if ballot["is_machine"] and ballot["issue_id"] in writes.sealed:
+            continue  # what showed it may be gone
+        if found != ballot["is_machine"]:
+            changed.append({**ballot, "is_machine": found})
     if changed:
         session.connection().execute(_MARK, changed)
     return {row["subscriber_id"] for row in changed}
@@ -285,4 +314,5 @@ def _seconds(instant: datetime | None) -> float | None:
 def _links(session: Session, issue_id: int) -> _Links:
     rows = session.execute(_LINKS, {"issue_id": issue_id}).all()
     canary = next((row.n for row in rows if row.label == CANARY), None)
-    return _Links(len(rows), canary)
+    name = {"name": f"issue:{issue_id}"}
+    return _Links(len(rows), canary, session.execute(_IS_SEALED, name).first() is not None)

@@ -1,9 +1,9 @@
 """From the log of hits into the store: each line once, whoever dies when, and however many import.
 
 A chunk's events, what is to be classified anew, and how far the file was read are one transaction.
-A file read to its end that no process holds any more (`tracking.hitlog`) is renamed first, then its
-row is deleted, then the file: while there is a file to be read there is its row, at every instant
-a process may die; and another importer that still has it open finds its name gone.
+A file read to its end that no process holds any more (`tracking.hitlog`) is deleted. Its row stays
+for some weeks: a file that comes back, because the machine crashed before its disk knew, or out of
+a copy of the home that is older than its database, is known by its name and read no further.
 
 A database restored from a backup takes in again what it had not yet, as far as the files are there.
 """
@@ -11,34 +11,38 @@ A database restored from a backup takes in again what it had not yet, as far as 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import BindParameter, Engine, bindparam, text
+from sqlalchemy import BindParameter, Boolean, Engine, bindparam, text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.errors import StoreError
 from newsletter.store.engine import session_on
-from newsletter.tracking.events import APPEND, SETTLE, TO_CLASSIFY
+from newsletter.store.turns import never, turns
+from newsletter.tracking.events import APPEND, SETTLE, TO_CLASSIFY, EventKind
 from newsletter.tracking.hitlog import DRAFT, FOLDER, SUFFIX, Hit, read_line
+from newsletter.tracking.rules import HEAD
 from subscribers.models import SubscriberStatus
 from subscribers.tuples import run_for_each, stored
 
 CHUNK_BYTES: Final = 512 * 1024  # some 3,000 hits a transaction: others write in between
 MOST_CHUNKS: Final = 100  # a call, some seconds: a tick has more to do
-DONE: Final = ".done"  # read to its end; not deleted yet
+KNOWN_FOR: Final = timedelta(days=56)  # a file that was read, by its name
 
 _log = structlog.get_logger(__name__)
 _IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 
-# All three by primary key; hit_log has as many rows as there are files.
+# The others by primary key; hit_log has a row for each file made in KNOWN_FOR, some hundreds.
 _OFFSETS = text("SELECT name, read_to FROM hit_log")
 _FORGET = text("DELETE FROM hit_log WHERE name = :name")
 _READ_TO = text("UPDATE hit_log SET read_to = :read_to WHERE name = :name")
@@ -50,24 +54,23 @@ _HOLD = text(
 )
 
 # By primary key.
-_FROZEN = (
-    text("SELECT id, frozen_at FROM issue WHERE id IN :ids")
+_ISSUES = (
+    text("SELECT id, frozen_at, is_tracked FROM issue WHERE id IN :ids")
     .bindparams(_IDS)
-    .columns(frozen_at=UTCDateTime())
+    .columns(frozen_at=UTCDateTime(), is_tracked=Boolean())
 )
-_READERS = text("SELECT id FROM subscriber WHERE id IN :ids AND status <> :erased").bindparams(_IDS)
+_READERS = (
+    text("SELECT id, is_tracked FROM subscriber WHERE id IN :ids AND status <> :erased")
+    .bindparams(_IDS)
+    .columns(is_tracked=Boolean())
+)
 
-_COLUMNS = (
-    "issue_id",
-    "subscriber_id",
-    "kind",
-    "link",
-    "at",
-    "method",
-    "agent",
-    "network",
-)
+_COLUMNS = ("issue_id", "subscriber_id", "kind", "link", "at", "method", "agent", "network")
 _PAIR = ("issue_id", "subscriber_id", "due_at")
+
+
+# An issue, and what readers of it did of whom nothing is kept: the kind, by subscriber id.
+Prove = Callable[[Session, int, Mapping[int, EventKind]], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Taken:
     hits: int = 0
     damaged: int = 0
     unknown: int = 0
+    unreadable: tuple[str, ...] = ()  # files of the log, and why: `20261124T.log: Is a directory`
     is_all: bool = True  # False: there is more, for the next call
 
     def __add__(self, other: Taken) -> Taken:
@@ -84,6 +88,7 @@ class Taken:
             self.hits + other.hits,
             self.damaged + other.damaged,
             self.unknown + other.unknown,
+            self.unreadable + other.unreadable,
             self.is_all and other.is_all,
         )
 
@@ -93,32 +98,41 @@ def take_in(
     home: Path,
     *,
     now: datetime,
+    tracking: bool = True,
+    prove: Prove | None = None,
+    should_stop: Callable[[], bool] = never,
     chunk_bytes: int = CHUNK_BYTES,
     most_chunks: int = MOST_CHUNKS,
 ) -> Taken:
     """Makes events of the hits in HOME/hits that are not in the store yet; a kill at any point,
     or a second importer beside it, neither loses nor doubles one.
 
-    now: no hit can be later. Damaged lines are skipped, counted, and logged by their place. Raises
-    StoreError for a store or a folder that cannot be used; what was taken in before stays.
+    now: no hit can be later. tracking: False where the publication counts nobody's reading. prove:
+    is told, in the transaction of the events, of hits whose readers are not kept: such a one has
+    the mail. Damaged lines are skipped, counted, and logged by their place; so is a file that
+    cannot be read. Raises StoreError for a store or a folder that cannot be used; what was taken in
+    before stays.
     """
+    folder = home / FOLDER
     try:
-        names = _waiting(home / FOLDER)
-        if not names:
-            return Taken()
-        with session_on(engine, readonly=True) as session:
-            known = {row.name: row.read_to for row in session.execute(_OFFSETS)}
-        taken = Taken()
-        for name in names:
-            file = _LogFile(engine, home / FOLDER / name, now, chunk_bytes)
-            taken += file.take_in(known.get(name, 0), most_chunks)
-            if not taken.is_all:
-                break
+        names = _waiting(folder)
     except OSError as error:
         raise StoreError(
-            f"the hits in {home / FOLDER} cannot be read: {error.strerror}",
+            f"the hits in {folder} cannot be read: {error.strerror}",
             hint="make the home folder readable and writable; nothing is lost meanwhile",
         ) from error
+    if not names:
+        return Taken()
+    with session_on(engine, readonly=True) as session:
+        known = {row.name: row.read_to for row in session.execute(_OFFSETS)}
+    its_turns = turns(most_chunks, should_stop=should_stop)
+    store = _Store(engine, now, chunk_bytes, tracking=tracking, prove=prove)
+    taken = Taken()
+    for name in names:
+        taken += _taken_in(store, folder / name, known.get(name, 0), its_turns)
+        if not taken.is_all:
+            break
+    _forget_old(engine, known.keys() - set(names), now)
     return taken
 
 
@@ -130,32 +144,62 @@ def _waiting(folder: Path) -> list[str]:
         return []
     for name in names:
         if name.endswith(DRAFT):
-            _remove_draft(folder / name)
-    return [name for name in names if name.endswith((SUFFIX, DONE))]
+            with contextlib.suppress(OSError):  # it harms nobody
+                _remove_draft(folder / name)
+    return [name for name in names if name.endswith(SUFFIX)]
+
+
+def _forget_old(engine: Engine, names: Collection[str], now: datetime) -> None:
+    """Names of files that are gone begin with the instant they were made."""
+    before = f"{now - KNOWN_FOR:%Y%m%dT%H%M%S}"
+    old = [{"name": name} for name in names if name < before]
+    if old:
+        with session_on(engine) as session:
+            session.connection().execute(_FORGET, old)
+
+
+@dataclass(frozen=True, slots=True)
+class _Store:
+    """Where hits go, and what holds for all of them."""
+
+    engine: Engine
+    now: datetime
+    chunk_bytes: int
+    tracking: bool
+    prove: Prove | None
+
+
+def _taken_in(store: _Store, path: Path, read_to: int, its_turns: Iterator[int]) -> Taken:
+    """One file; what cannot be read holds up no other."""
+    try:
+        return _LogFile(store, path).take_in(read_to, its_turns)
+    except OSError as error:
+        _log.warning("hits_unreadable", file=path.name, why=error.strerror)
+        return Taken(unreadable=(f"{path.name}: {error.strerror}",))
 
 
 class _LogFile:
     """One file of the log, as far as it is there."""
 
-    def __init__(self, engine: Engine, path: Path, now: datetime, chunk_bytes: int) -> None:
-        self._engine = engine
+    def __init__(self, store: _Store, path: Path) -> None:
+        self._store = store
         self._path = path
-        self._now = now
-        self._chunk_bytes = chunk_bytes
 
-    def take_in(self, read_to: int, most_chunks: int) -> Taken:
-        """Reads on from `read_to`, and clears away the file once it is read and nobody's."""
-        if self._path.suffix == DONE:
-            self._clear_away()
-            return Taken()
+    def take_in(self, read_to: int, its_turns: Iterator[int]) -> Taken:
+        """Reads on from `read_to`, a chunk a turn, and deletes the file once it is nobody's.
+
+        Raises OSError where it cannot be read.
+        """
         taken = Taken()
         with _opened(self._path) as descriptor:
             if descriptor is None:
                 return taken
             is_left = False  # by its writer: it grows no more
-            for _ in range(most_chunks):
-                before, chunk = read_to, None
+            while True:
+                before = read_to
                 if os.fstat(descriptor).st_size > read_to:
+                    if next(its_turns, None) is None:
+                        return replace(taken, is_all=False)
                     read_to, chunk = self._take_chunk(descriptor)
                     taken += chunk
                 if read_to > before:
@@ -166,19 +210,15 @@ class _LogFile:
                 is_left = _is_left(descriptor)
                 if not is_left:
                     return taken
-        return replace(taken, is_all=False)
 
     def _take_chunk(self, descriptor: int) -> tuple[int, Taken]:
         """(how far the file is read by now, what came of it), in one transaction."""
         name = self._path.name
-        with session_on(self._engine) as session:
+        with session_on(self._store.engine) as session:
             read_to = int(session.execute(_HOLD, {"name": name}).scalar_one())
-            if not self._path.exists():  # another importer finished it, and forgot its row
-                session.execute(_FORGET, {"name": name})
-                return os.fstat(descriptor).st_size, Taken()
-            lines, end = _whole_lines(descriptor, read_to, self._chunk_bytes)
+            lines, end = _whole_lines(descriptor, read_to, self._store.chunk_bytes)
             hits = [read_line(line) for line in lines]
-            taken = _store(session, [hit for hit in hits if hit is not None], self._now)
+            taken = _put(session, [hit for hit in hits if hit is not None], self._store)
             damaged = hits.count(None)
             session.execute(_READ_TO, {"name": name, "read_to": end})
         if damaged:
@@ -187,24 +227,21 @@ class _LogFile:
 
     def _finish(self, torn_bytes: int) -> Taken:
         """A last line without its end is no hit: its process died before it answered."""
+        try:
+            self._path.unlink()
+        except FileNotFoundError:  # another importer was faster
+            return Taken()
         if torn_bytes > 0:
             _log.warning("hits_torn", file=self._path.name, bytes=torn_bytes)
-        with contextlib.suppress(FileNotFoundError):  # another importer was faster
-            self._path = self._path.rename(self._path.with_suffix(DONE))
-            self._clear_away()
         return Taken(damaged=int(torn_bytes > 0))
 
-    def _clear_away(self) -> None:
-        with session_on(self._engine) as session:
-            session.execute(_FORGET, {"name": self._path.with_suffix(SUFFIX).name})
-        self._path.unlink(missing_ok=True)
 
-
-def _store(session: Session, hits: Sequence[Hit], now: datetime) -> Taken:
+def _put(session: Session, hits: Sequence[Hit], store: _Store) -> Taken:
     """The hits as events, and their readers marked to be looked at again.
 
-    Of a reader who was erased, or is on no record, a hit stays as nobody's: a fact about an issue.
-    One of an issue that is on no record says nothing, and is counted.
+    Of a reader who was erased, is on no record, or wants nobody to count what they read, by now, a
+    hit stays as nobody's: a fact about an issue. One of an issue that is on no record says nothing,
+    and is counted.
 
     A clock that was wrong costs no hit: no mail is read before its issue was frozen, and nothing
     happens after now, so an instant beyond either is moved there. What is later than now would be
@@ -212,27 +249,30 @@ def _store(session: Session, hits: Sequence[Hit], now: datetime) -> Taken:
     """
     if not hits:
         return Taken()
-    frozen_at = _frozen_at(session, {hit.issue_id for hit in hits})
+    issues = _issues(session, {hit.issue_id for hit in hits})
     readers = _on_record(session, {hit.subscriber_id for hit in hits})
     rows: list[tuple[Any, ...]] = []
     latest: dict[tuple[int, int], datetime] = {}
+    proven: dict[int, dict[int, EventKind]] = {}
     for hit in hits:
-        if hit.issue_id not in frozen_at:
-            continue
-        at = min(max(hit.at, frozen_at[hit.issue_id] or hit.at), now)
-        stored_at = stored(session, APPEND, "at", at)
-        if hit.subscriber_id not in readers:
-            rows.append(
-                (hit.issue_id, None, hit.kind.value, hit.link, stored_at, hit.method, "", "")
-            )
+        issue = issues.get(hit.issue_id)
+        if issue is None:
             continue
         pair = (hit.issue_id, hit.subscriber_id)
-        rows.append(
-            (*pair, hit.kind.value, hit.link, stored_at, hit.method, hit.agent, hit.network)
-        )
-        latest[pair] = max(latest.get(pair, at), at)
+        at = min(max(hit.at, issue.frozen_at or hit.at), store.now)
+        what = (hit.kind.value, hit.link, stored(session, APPEND, "at", at), hit.method)
+        if store.tracking and issue.is_tracked and readers.get(hit.subscriber_id):
+            rows.append((*pair, *what, hit.agent, hit.network))
+            latest[pair] = max(latest.get(pair, at), at)
+            continue
+        rows.append((hit.issue_id, None, *what, "", ""))
+        if hit.method != HEAD and hit.subscriber_id in readers:
+            proven.setdefault(hit.issue_id, {}).setdefault(hit.subscriber_id, hit.kind)
     run_for_each(session, APPEND, _COLUMNS, rows)
     _look_again(session, latest)
+    if store.prove is not None:
+        for issue_id, kinds in sorted(proven.items()):
+            store.prove(session, issue_id, kinds)
     return Taken(hits=len(rows), unknown=len(hits) - len(rows))
 
 
@@ -245,13 +285,14 @@ def _look_again(session: Session, latest: Mapping[tuple[int, int], datetime]) ->
     run_for_each(session, TO_CLASSIFY, _PAIR, rows)
 
 
-def _frozen_at(session: Session, ids: set[int]) -> dict[int, datetime | None]:
-    return {row.id: row.frozen_at for row in session.execute(_FROZEN, {"ids": sorted(ids)})}
+def _issues(session: Session, ids: set[int]) -> dict[int, Any]:
+    return {row.id: row for row in session.execute(_ISSUES, {"ids": sorted(ids)})}
 
 
-def _on_record(session: Session, ids: set[int]) -> set[int]:
+def _on_record(session: Session, ids: set[int]) -> dict[int, bool]:
+    """Whether what they read may be counted, by subscriber id."""
     given = {"ids": sorted(ids), "erased": str(SubscriberStatus.ERASED)}
-    return {row.id for row in session.execute(_READERS, given)}
+    return {row.id: row.is_tracked for row in session.execute(_READERS, given)}
 
 
 def _whole_lines(descriptor: int, start: int, most: int) -> tuple[list[bytes], int]:
@@ -269,13 +310,15 @@ def _whole_lines(descriptor: int, start: int, most: int) -> tuple[list[bytes], i
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[int | None]:
-    """A descriptor to read from; None where somebody deleted the file."""
+    """A descriptor to read from; None where somebody deleted the file. Raises OSError."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
     except FileNotFoundError:
         yield None
         return
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
         yield descriptor
     finally:
         os.close(descriptor)

@@ -45,6 +45,7 @@ OVER: Final = Step(0, is_over=True)
 RESEND: Final = "resend"  # an operator's word, in the event's agent: no reader's
 _CLOCK_ASTRAY = timedelta(days=1)  # an event from beyond that has no true date, and waits for none
 _COARSENED, _CUT, _FOLDED = "retention_events", "retention_told", "retention_folded"
+_READERS_OF: Final = {"event": [_COARSENED], "provider_event": [_CUT, _FOLDED]}
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
 
 _READ_TO = text("SELECT last_id FROM bookmark WHERE name = :name")
@@ -53,13 +54,23 @@ _PUT_BOOKMARK = text(
     " ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id"
 )
 
+# After the newest rows went: SQLite gives their ids again, and what comes then is not read yet. By
+# the end of a primary key.
+_LOWER = {
+    table: text(
+        f"UPDATE bookmark SET last_id = (SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
+        f" WHERE name IN :names AND last_id > (SELECT coalesce(max(id), 0) FROM {table})"
+    ).bindparams(bindparam("names", names, expanding=True))
+    for table, names in _READERS_OF.items()
+}
+
 # By primary key, from the bookmark on.
 _NEXT_EVENTS = text(
     "SELECT id, issue_id, subscriber_id, at, kind, agent, network FROM event"
     " WHERE id > :last_id ORDER BY id LIMIT :at_once"
 ).columns(at=UTCDateTime())
 
-# Event's index on subscriber_id; the issue's part of issue_link's primary key.
+# Event's index on (subscriber_id, issue_id); the issue's part of issue_link's primary key.
 _EVENTS_OF = (
     text(
         "SELECT event.id, event.issue_id, event.subscriber_id, event.at, event.method,"
@@ -116,7 +127,7 @@ def coarsen(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
 
     With an event go those of the same reader and issue that a rule compares its network with.
     """
-    last_id = _bookmark(session, _COARSENED)
+    last_id = _bookmark(session, "event", _COARSENED)
     old = _next(session, _NEXT_EVENTS, last_id, at_once, lambda row: _is_old(row.at, now))
     if not old:
         return OVER
@@ -138,7 +149,7 @@ def cut_told(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
 
     Codes and kinds stay.
     """
-    last_id = _bookmark(session, _CUT)
+    last_id = _bookmark(session, "provider_event", _CUT)
     old = _next(session, _NEXT_TOLD, last_id, at_once, lambda row: _is_old(row.received_at, now))
     if not old:
         return OVER
@@ -171,6 +182,8 @@ def drop_sealed(session: Session, at_once: int = AT_ONCE) -> Step:
         dropped += cast("CursorResult[Any]", found).rowcount
         if dropped >= at_once:
             break
+    if dropped:
+        session.execute(_LOWER["event"])
     return Step(dropped, is_over=not dropped)
 
 
@@ -180,7 +193,7 @@ def drop_told(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
     In order: what is of an issue that is not sealed yet holds up what came after it.
     """
     session.flush()
-    last_id = _bookmark(session, _FOLDED)
+    last_id = _bookmark(session, "provider_event", _FOLDED)
     sealed = set(session.execute(_SEALED).scalars())
 
     def is_over(row: Any) -> bool:
@@ -192,6 +205,7 @@ def drop_told(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
         return OVER
     session.execute(_DROP_TOLD, {"after_id": last_id, "last_id": old[-1].id})
     _put(session, _FOLDED, old[-1].id)
+    session.execute(_LOWER["provider_event"])
     return Step(len(old), is_over=False)
 
 
@@ -287,8 +301,10 @@ def _parts(readers: Sequence[int], size: int = 1_000) -> Iterable[Sequence[int]]
     return (readers[start : start + size] for start in range(0, len(readers), size))
 
 
-def _bookmark(session: Session, name: str) -> int:
+def _bookmark(session: Session, table: str, name: str) -> int:
+    """How far the table was read; never beyond its end, wherever the rows in between went."""
     session.flush()
+    session.execute(_LOWER[table])
     return int(session.execute(_READ_TO, {"name": name}).scalar() or 0)
 
 

@@ -170,5 +170,3 @@ def test_every_hit_is_counted_once_wherever_the_importer_is_killed(
     assert killed > IMPORT_KILLS // 2
     assert counted(app) == wanted
     assert left(app) == []
-    with app.session(readonly=True) as session:
-        assert session.execute(text("SELECT count(*) FROM hit_log")).scalar() == 0

@@ -7,18 +7,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from postroom import NOW, frozen_issue
+from postroom import NOW, add_issue, frozen_issue
 from sqlalchemy import Engine, text
 
 from newsletter.delivery import engagement
 from newsletter.store.engine import session_on
-from newsletter.store.feedback import Ballot, Event, ToClassify
-from newsletter.store.models import Comparison, IssueLink
+from newsletter.store.feedback import Ballot, Event, Snapshot, ToClassify
+from newsletter.store.models import Comparison, Delivery, IssueLink
 from newsletter.tracking import classify, events
 from newsletter.tracking.rules import RULES_VERSION
 
 pytestmark = pytest.mark.slow
 
+DAY = timedelta(days=1)
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) Chrome/130.0 Safari/537"
 APPLE = "Mozilla/5.0"
 LATER = NOW + timedelta(hours=2)
@@ -235,6 +236,71 @@ def test_a_sign_of_life_that_is_no_news_ends_no_silence(database: Engine, issue_
         assert session.execute(text("SELECT issues_without FROM engagement")).scalars().all() == [4]
 
 
+def engaged(database: Engine) -> tuple[Any, ...]:
+    """When reader 1 was last heard of, and for how many issues they have been silent."""
+    query = "SELECT last_human_at, issues_without FROM engagement WHERE subscriber_id = 1"
+    with session_on(database, readonly=True) as session:
+        return tuple(session.execute(text(query)).one())
+
+
+def stamp(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}"
+
+
+def test_a_scanner_that_was_taken_for_a_person_at_first_gave_no_sign_of_life(
+    database: Engine, issue_id: int
+) -> None:
+    happens(database, issue_id, 1)
+    take_in(database)
+    assert engaged(database) == (stamp(LATER), 0)
+    happens(database, issue_id, 1, link=9, at=LATER + timedelta(seconds=130))
+    take_in(database)
+    assert engaged(database) == (None, 0)
+
+
+def test_what_a_person_did_before_a_scanner_came_stands_and_so_does_their_silence(
+    database: Engine, issue_id: int
+) -> None:
+    other, third = add_issue(database, week="2026-W49"), add_issue(database, week="2026-W50")
+    frozen = {issue_id: LATER - DAY, other: LATER + DAY, third: LATER + DAY}
+    with session_on(database) as session:
+        session.execute(text("UPDATE issue SET silence_counted_at = slot_at"))
+        for issue, at in frozen.items():
+            session.execute(text(f"UPDATE issue SET frozen_at = '{stamp(at)}' WHERE id = {issue}"))
+        for issue in (other, third):
+            session.add(
+                Delivery(issue_id=issue, subscriber_id=1, state="delivered", changed_at=LATER)
+            )
+    happens(database, issue_id, 1)
+    take_in(database)
+    happens(database, other, 1, at=LATER + 2 * DAY)
+    take_in(database, LATER + 2 * DAY + timedelta(hours=1))
+    assert engaged(database) == (stamp(LATER + 2 * DAY), 0)
+    happens(database, other, 1, link=9, at=LATER + 2 * DAY + timedelta(seconds=100))
+    with session_on(database) as session:
+        session.add(IssueLink(issue_id=other, n=9, url="https://example.com", label="canary"))
+    take_in(database, LATER + 3 * DAY)
+    assert engaged(database) == (stamp(LATER), 2)
+
+
+def test_labels_of_an_issue_whose_figures_are_sealed_stand(database: Engine, issue_id: int) -> None:
+    happens(database, issue_id, 1)
+    happens(database, issue_id, 1, link=9)
+    take_in(database)
+    with session_on(database) as session:
+        session.add(
+            Snapshot(
+                name=f"issue:{issue_id}", computed_at=LATER, took_ms=1, body={}, is_sealed=True
+            )
+        )
+        session.execute(text("DELETE FROM event WHERE link = 9"))  # folded, the other not yet
+        assert engagement.take_in_again(session).changed == 0
+    assert found(database) == [(1, "click", "machine", "canary")]
+    happens(database, issue_id, 1, link=2, at=SETTLED)
+    take_in(database, SETTLED + DAY)  # what comes late gets a label, so that it can be folded, too
+    assert [rule for _, _, _, rule in found(database)] == ["canary", "clicked"]
+
+
 def test_ballots_that_a_scanner_pressed_are_marked_and_not_where_it_was_none(
     database: Engine, issue_id: int
 ) -> None:
@@ -260,6 +326,16 @@ def test_ballots_that_a_scanner_pressed_are_marked_and_not_where_it_was_none(
     assert marked(database) == [1]
     with session_on(database) as session:
         session.execute(text("DELETE FROM event WHERE link = 9"))
+        sealed = Snapshot(
+            name=f"issue:{issue_id}", computed_at=LATER, took_ms=1, body={}, is_sealed=True
+        )
+        session.add(sealed)
+        session.flush()
+        assert engagement.take_in_again(session).voters == set()  # nobody saw the canary go
+    happens(database, issue_id, 1, "vote", method="POST", at=SETTLED)
+    assert take_in(database, SETTLED + DAY).voters == set()
+    with session_on(database) as session:
+        session.execute(text("DELETE FROM snapshot"))
         assert engagement.take_in_again(session).voters == {1}
     assert marked(database) == []
 

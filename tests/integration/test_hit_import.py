@@ -11,6 +11,7 @@ from pathlib import Path
 
 import postroom
 import pytest
+from hit_logs import LATER, hit, look, names, readers, rows
 from postroom import NOW, states
 from sqlalchemy import Engine, text
 
@@ -18,13 +19,12 @@ from newsletter.delivery import evidence
 from newsletter.errors import StoreError
 from newsletter.store.engine import open_engine, session_on
 from newsletter.tracking import hit_import
-from newsletter.tracking.events import SETTLE, EventKind
+from newsletter.tracking.events import SETTLE
 from newsletter.tracking.hit_import import Taken, take_in
-from newsletter.tracking.hitlog import Hit, HitLog, line_of
+from newsletter.tracking.hitlog import HitLog, line_of
 
 pytestmark = pytest.mark.slow
 
-LATER = NOW + timedelta(hours=2)
 READERS = 5
 
 
@@ -38,27 +38,6 @@ def log(tmp_path: Path) -> Iterator[HitLog]:
     one = HitLog(tmp_path)
     yield one
     one.close()
-
-
-def hit(issue: int, reader: int = 1, at: datetime = LATER, agent: str = "Mozilla/5.0") -> Hit:
-    return Hit(EventKind.CLICK, issue, reader, 2, at, "GET", agent, "198.51.100.0/24")
-
-
-def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:
-    with engine.connect() as connection:
-        return [tuple(row) for row in connection.execute(text(query))]
-
-
-def readers(engine: Engine) -> list[object]:
-    return [reader for (reader,) in rows(engine, "SELECT subscriber_id FROM event ORDER BY id")]
-
-
-def names(home: Path) -> list[str]:
-    return sorted(file.name for file in (home / "hits").iterdir())
-
-
-def look(engine: Engine, home: Path, **options: int) -> Taken:
-    return take_in(engine, home, now=LATER, **options)
 
 
 def append(home: Path, raw: bytes) -> None:
@@ -98,7 +77,6 @@ def test_a_file_is_read_while_it_grows_and_goes_with_its_process(
     assert look(database, tmp_path).hits == 1
     assert readers(database) == [1, 2, 3, 4]
     assert names(tmp_path) == []
-    assert rows(database, "SELECT * FROM hit_log") == []
 
 
 def test_nothing_to_take_in_asks_no_database(tmp_path: Path) -> None:
@@ -279,40 +257,6 @@ def test_who_still_has_a_file_open_that_another_finished_takes_in_nothing_of_it(
     monkeypatch.setattr(hit_import, "_opened", opened_and_then_slow)
     assert look(database, tmp_path) == Taken()
     assert readers(database) == [1]
-    assert rows(database, "SELECT * FROM hit_log") == []
-
-
-def test_what_was_read_and_not_yet_deleted_is_not_read_again(
-    database: Engine, tmp_path: Path, issue: int, log: HitLog
-) -> None:
-    log.append(line_of(hit(issue)))
-    assert look(database, tmp_path).hits == 1
-    log.close()
-    (name,) = names(tmp_path)
-    (tmp_path / "hits" / name).rename(tmp_path / "hits" / f"{name.removesuffix('.log')}.done")
-    assert look(database, tmp_path) == Taken()
-    assert names(tmp_path) == []
-    assert rows(database, "SELECT * FROM hit_log") == []
-
-
-@pytest.mark.parametrize("step", ["rename", "unlink"])
-def test_a_death_while_a_file_is_cleared_away_doubles_nothing(
-    database: Engine, tmp_path: Path, issue: int, log: HitLog, step: str
-) -> None:
-    log.append(line_of(hit(issue)))
-    log.close()
-
-    def dies(*_: object, **_options: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as killed:
-        killed.setattr(Path, step, dies)
-        with pytest.raises(KeyboardInterrupt):
-            look(database, tmp_path)
-    look(database, tmp_path)
-    assert readers(database) == [1]
-    assert names(tmp_path) == []
-    assert rows(database, "SELECT * FROM hit_log") == []
 
 
 def test_a_draft_of_a_dead_process_goes_and_strangers_stay(

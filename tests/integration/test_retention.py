@@ -284,3 +284,38 @@ def test_what_providers_told_goes_with_the_events_of_its_issue(
     assert dropped() == [1, 0]
     sealed(database, issue_id)
     assert dropped() == [2, 0]
+
+
+def test_ids_that_are_given_again_are_read_again(database: Engine, issue_id: int) -> None:
+    for reader in (1, 2, 3):
+        put(database, issue_id, NOW, reader)
+    assert coarsen(database) == 3
+    sealed(database, issue_id)
+    with session_on(database) as session:
+        classify.run_again(session)
+    assert drop(database) == [3]
+    for reader in (1, 2, 3, 4):  # SQLite gives them these ids
+        put(database, issue_id, NOW, reader)
+    assert coarsen(database) == 4
+    assert kept(database) == [("Chrome", "#1")] * 4
+
+
+def test_a_bookmark_beyond_the_end_of_its_table_begins_again(
+    database: Engine, issue_id: int
+) -> None:
+    with session_on(database) as session:
+        session.execute(text("INSERT INTO bookmark VALUES ('retention_events', 120)"))
+        for name in ("retention_told", "retention_folded"):
+            session.execute(text(f"INSERT INTO bookmark VALUES ('{name}', 120)"))
+    assert coarsen(database) == 0
+    with session_on(database) as session:
+        assert retention.cut_told(session, LATER).is_over
+        assert retention.drop_told(session, NOW + retention.EVENTS).is_over
+    put(database, issue_id, NOW)
+    told(database, None, NOW)
+    assert coarsen(database) == 1
+    with session_on(database) as session:
+        assert retention.drop_told(session, NOW + retention.EVENTS).rows == 1
+    told(database, None, NOW)
+    with session_on(database) as session:
+        assert retention.drop_told(session, NOW + retention.EVENTS).rows == 1

@@ -39,6 +39,9 @@ def upgrade() -> None:
         sa.Column("removed_at", sqltypes.UTCDateTime(), nullable=True),
         sa.Column("removed_because", sqltypes.AutoString(length=200), nullable=False),
         sa.Column("sends_addresses", sa.Boolean(), nullable=False),
+        sa.Column("failing_since", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("failed_at", sqltypes.UTCDateTime(), nullable=True),
+        sa.Column("held_until", sqltypes.UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoint")),
     )
     op.create_table(
@@ -202,11 +205,7 @@ def upgrade() -> None:
             "endpoint_id", "event", name=op.f("uq_webhook_message_endpoint_id_event")
         ),
     )
-    with op.batch_alter_table("webhook_message", schema=None) as batch_op:
-        batch_op.create_index(
-            "ix_webhook_message_due", ["endpoint_id", "state", "due_at"], unique=False
-        )
-
+    op.create_index("ix_webhook_message_due", "webhook_message", ["endpoint_id", "state", "due_at"])
     op.create_table(
         "webhook_attempt",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -222,11 +221,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_attempt")),
     )
-    with op.batch_alter_table("webhook_attempt", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_webhook_attempt_message_id"), ["message_id"], unique=False
-        )
-
+    op.create_index("ix_webhook_attempt_message_id", "webhook_attempt", ["message_id"])
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.add_column(sa.Column("submitted_at", sqltypes.UTCDateTime(), nullable=True))
         batch_op.add_column(sa.Column("delivered_at", sqltypes.UTCDateTime(), nullable=True))
@@ -239,6 +234,16 @@ def upgrade() -> None:
             sa.Column("rule", sqltypes.AutoString(length=24), server_default="", nullable=False)
         )
         batch_op.add_column(sa.Column("rules", sa.Integer(), server_default="0", nullable=False))
+        # What one reader did with one issue; alone, the reader finds all of history.
+        batch_op.drop_index(batch_op.f("ix_event_subscriber_id"))
+        batch_op.create_index(
+            "ix_event_subscriber_id_issue_id", ["subscriber_id", "issue_id"], unique=False
+        )
+
+    with op.batch_alter_table("system_mail", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_system_mail_subscriber_id"), ["subscriber_id"], unique=False
+        )
 
     # What came in before there were rules is looked at, too.
     op.execute(
@@ -264,7 +269,12 @@ def downgrade() -> None:
         batch_op.drop_column("told_at")
         batch_op.drop_column("is_tracked")
 
+    with op.batch_alter_table("system_mail", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_system_mail_subscriber_id"))
+
     with op.batch_alter_table("event", schema=None) as batch_op:
+        batch_op.drop_index("ix_event_subscriber_id_issue_id")
+        batch_op.create_index(batch_op.f("ix_event_subscriber_id"), ["subscriber_id"], unique=False)
         batch_op.drop_column("rules")
         batch_op.drop_column("rule")
         batch_op.drop_column("label")
@@ -273,13 +283,7 @@ def downgrade() -> None:
         batch_op.drop_column("delivered_at")
         batch_op.drop_column("submitted_at")
 
-    with op.batch_alter_table("webhook_attempt", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_webhook_attempt_message_id"))
-
     op.drop_table("webhook_attempt")
-    with op.batch_alter_table("webhook_message", schema=None) as batch_op:
-        batch_op.drop_index("ix_webhook_message_due")
-
     op.drop_table("webhook_message")
     with op.batch_alter_table("vote", schema=None) as batch_op:
         batch_op.drop_index(
