@@ -38,6 +38,7 @@ from subscribers.audience import Reader
 LEASE = timedelta(minutes=5)  # well above what a provider needs for one hand-over
 PATIENCE_S = 60.0  # the longest wait for a limit inside a batch; for more, it is let go
 NAP_S = 0.2  # how soon a wish to stop is heard while waiting
+SAME_INSTANT = timedelta(seconds=1)  # what is heard within it is stored as heard at its beginning
 HEARD_WITHIN_S = 0.5  # how soon a pause is, between hand-overs: asking costs as much as 20 messages
 
 _STATES: Mapping[Outcome, DeliveryState] = {
@@ -108,6 +109,8 @@ class Account:
         self.book = book
         self._lease_until = claim.lease_until
         self._answers: dict[int, Answer] = {}
+        self._attempted_at: dict[int, datetime | None] = {}
+        self._at: datetime | None = None
         self._requests = 0
         # A claim of a batch that was nobody's has just asked; one taken over may be of an issue
         # that was cancelled.
@@ -122,7 +125,9 @@ class Account:
     # What a provider says before messages leave: `providers.base.AttemptLog`.
 
     def attempting(self, keys: Sequence[int]) -> None:
-        self.book.attempting(keys)
+        at = self._instant()
+        self._attempted_at.update(dict.fromkeys(keys, at))
+        self.book.attempting(keys, at)
 
     def request(self, keys: Sequence[int]) -> str:
         self._requests += 1
@@ -136,7 +141,7 @@ class Account:
         except StoreError as error:
             raise TransientError(error.what, hint=error.hint) from error
         self._lease_until = now + self._sending.lease
-        self.book.attempting(keys)
+        self.attempting(keys)
         return id_
 
     # What an earlier owner left.
@@ -147,6 +152,7 @@ class Account:
         if not unanswered:
             return
         left = journal.recover(self._sending.journals, self.claim, self._sending.owner)
+        self._attempted_at.update(left.attempted_at)
         in_doubt = []
         for id_ in unanswered:
             answer = left.answers.get(id_)
@@ -290,12 +296,20 @@ class Account:
         is_taken = state is DeliveryState.SUBMITTED
         self._sending.streak.add(is_taken=is_taken)
         if is_taken:
-            answer = Answer(receipt.key, state, receipt=detail)
+            answer = Answer(receipt.key, state, receipt=detail, at=self._instant())
         else:
             self.trouble = detail or "the provider gave no reason"
-            answer = self._with_a_time(Answer(receipt.key, state, self.trouble))
+            at = self._attempted_at.get(receipt.key)
+            answer = self._with_a_time(Answer(receipt.key, state, self.trouble, at=at))
         self._answers[receipt.key] = answer
         self.book.answered(answer)
+
+    def _instant(self) -> datetime:
+        """Now, the same one for a second: each costs the journal a line and the store a value."""
+        now = self._sending.clock()
+        if self._at is None or abs(now - self._at) >= SAME_INSTANT:
+            self._at = now
+        return self._at
 
     def _with_a_time(self, answer: Answer) -> Answer:
         """A deferred message goes out later, or is given up after too many attempts."""
@@ -312,7 +326,8 @@ class Account:
         self, ids: Iterable[int], state: DeliveryState, reason: str, *, tried: bool = True
     ) -> None:
         for id_ in ids:
-            answer = self._answers[id_] = Answer(id_, state, reason, tried=tried)
+            at = self._attempted_at.get(id_)
+            answer = self._answers[id_] = Answer(id_, state, reason, tried=tried, at=at)
             self.book.answered(answer)
 
     def _refuse_all(self, ids: Collection[int], state: DeliveryState, reason: str) -> None:

@@ -8,7 +8,7 @@ transaction, touch nothing but uncertain deliveries, and change nothing the seco
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -16,6 +16,8 @@ from sqlalchemy import CursorResult, Executable, bindparam, text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from newsletter.delivery import message_ids_of
+from newsletter.delivery import statements as sql
 from newsletter.delivery.proof import RESEND
 from newsletter.store.models import Request
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState, move
@@ -48,13 +50,16 @@ _SENT = text(
     """
 )
 
+# The end of that part.
+_LAST = text("SELECT max(subscriber_id) FROM delivery WHERE issue_id = :issue_id")
+
 # One row by primary key, in executemany. The losing case: an operator, or another fact, settled it
 # between our look and this update; it is not uncertain any more, and stays as it was settled. It
-# was taken by the time its answer was given up: an instant that is the same whatever proves it.
+# was taken when it was attempted, the last time: the same instant whatever proves it.
 _SETTLE = text(
     """
     UPDATE delivery SET state = :state, reason = :reason,
-        submitted_at = coalesce(submitted_at, changed_at), changed_at = :now
+        submitted_at = changed_at, changed_at = :now
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'uncertain'
     """
 ).bindparams(bindparam("now", type_=UTCDateTime()))
@@ -69,8 +74,14 @@ def by_events(session: Session, issue_id: int) -> dict[int, str]:
 
 def settle_by_events(session: Session, issue_id: int, now: datetime) -> int:
     """Those that an event proves become submitted, and say which kind of event it was; how many."""
-    proven = by_events(session, issue_id)
-    reasons = {id_: f"proven by {_called(kind)}" for id_, kind in proven.items()}
+    return settle_as_proven(session, issue_id, by_events(session, issue_id), now)
+
+
+def settle_as_proven(
+    session: Session, issue_id: int, kinds: Mapping[int, str], now: datetime
+) -> int:
+    """The same by what readers are known to have done, by subscriber id; how many."""
+    reasons = {id_: f"proven by {_called(kind)}" for id_, kind in kinds.items()}
     return _settle(session, issue_id, DeliveryState.SUBMITTED, reasons, now)
 
 
@@ -118,15 +129,21 @@ def readers_of(
     message_ids: Collection[str],
     message_id_of: Callable[[int], str],
 ) -> dict[str, int]:
-    """The same of many Message-IDs (no angle brackets) in one walk; who is nobody's is left out."""
-    wanted = set(message_ids)
-    found: dict[str, int] = {}
-    for (id_,) in session.execute(_SENT, {"issue_id": issue_id, "most": MAX_MADE_AGAIN}):
-        if (made := message_id_of(id_)) in wanted:
-            found[made] = int(id_)
-            if len(found) == len(wanted):
-                break
-    return found
+    """The same of many Message-IDs (no angle brackets); who is nobody's is left out.
+
+    All of the issue's are made once in a process, and made again only where its deliveries differ.
+    """
+    which = {"issue_id": issue_id}
+    last_id = session.execute(_LAST, which).scalar()
+    if last_id is None:
+        return {}
+    # Nobody's Message-ID differs with the keys, the sender's domain and the issue.
+    known_as = (str(session.get_bind().engine.url), issue_id, message_id_of(0), last_id)
+
+    def ids() -> Iterator[int]:
+        return session.execute(_SENT, which | {"most": MAX_MADE_AGAIN}).scalars()
+
+    return message_ids_of.readers(known_as, message_ids, message_id_of, ids)
 
 
 def _settle(
@@ -147,7 +164,10 @@ def _settle(
         }
         for id_, reason in reasons.items()
     ]
-    return _changed(session, _SETTLE, rows) if rows else 0
+    settled = _changed(session, _SETTLE, rows) if rows else 0
+    if settled:
+        session.execute(sql.LOOK_AGAIN, list(rows))
+    return settled
 
 
 def _called(kind: str) -> str:

@@ -6,8 +6,9 @@ whoever takes the batch over on the same boot knows each message's fate but for 
 the wire: attempted, and not answered. After a crash of the whole machine, on another machine, or
 while an owner may still be alive, what is missing here proves nothing; what is here still holds.
 
-A line is `A 17 18` (about to leave) or `R [17, "submitted", ...]` (answered: an `Answer`). The room
-for it is taken before the first message leaves, so a disk that fills up strikes earlier.
+A line is `A 17 18` (about to leave), `R [17, "submitted", ...]` (answered: an `Answer`) or `T` and
+an instant, that of the lines after it. The room for it is taken before the first message leaves,
+so a disk that fills up strikes earlier.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +26,7 @@ from newsletter.delivery.owner import Owner
 from newsletter.errors import TransientError
 from newsletter.store.states import DeliveryState
 
-RESERVED_BYTES: Final = 320  # a delivery: its attempt and its answer
+RESERVED_BYTES: Final = 320  # a delivery: its attempt and its answer, with their instants
 _HEADER_BYTES: Final = 1_024
 _quoted = json.encoder.encode_basestring_ascii  # a JSON string, at a fifth of what an encoder costs
 
@@ -37,6 +39,7 @@ class Journal:
         self._descriptor = descriptor
         self._end = 0
         self._unwritten: list[str] = []
+        self._at: datetime | None = None  # of the last line
 
     @classmethod
     def begin(cls, folder: Path, claim: Claim) -> Journal:
@@ -62,16 +65,23 @@ class Journal:
             raise
         return journal
 
-    def attempting(self, keys: Sequence[int]) -> None:
+    def attempting(self, keys: Sequence[int], at: datetime | None = None) -> None:
         """These may leave from now on. Raises TransientError where that cannot be written."""
+        self._date(at)
         self._unwritten.append(f"A {' '.join(map(str, keys))}\n")
         self._write("".join(self._unwritten))
         self._unwritten.clear()
 
     def answered(self, answer: Answer) -> None:
         """Written with the next attempt, at the latest: until then it is on the wire to us, too."""
+        self._date(answer.at)
         said = ",".join(map(_quoted, (answer.state, answer.reason, answer.receipt)))
         self._unwritten.append(f"R [{answer.subscriber_id},{said},{int(answer.tried)}]\n")
+
+    def _date(self, at: datetime | None) -> None:
+        if at != self._at:
+            self._unwritten.append(f"T {at.isoformat() if at else ''}\n")
+            self._at = at
 
     def close(self) -> None:
         """Leaves the file to whoever takes the batch over."""
@@ -108,12 +118,15 @@ class Recovered:
     """What the journals of earlier claims say of a batch.
 
     is_whole: whether every claim since the batch was last finished left its journal, on this boot,
-    and its owner is dead: then what is neither attempted nor answered never left.
+    and its owner is dead: then what is neither attempted nor answered never left. attempted_at: of
+    those attempted, when, where it says so. at: of the next line.
     """
 
     is_whole: bool = False
     attempted: set[int] = field(default_factory=set)
+    attempted_at: dict[int, datetime | None] = field(default_factory=dict)
     answers: dict[int, Answer] = field(default_factory=dict)
+    at: datetime | None = None
 
 
 def recover(folder: Path, claim: Claim, observer: Owner) -> Recovered:
@@ -137,6 +150,7 @@ def recover(folder: Path, claim: Claim, observer: Owner) -> Recovered:
         owner = Owner.parse(str(header.get("owner")))
         if owner is None or not owner.is_known_dead_to(observer):
             recovered.is_whole = False
+        recovered.at = None  # a journal of before there were instants says none
         for line in lines:
             _take(recovered, line)
     return recovered
@@ -153,15 +167,20 @@ def discard_older(folder: Path, claim: Claim) -> None:
 
 def _take(recovered: Recovered, line: str) -> None:
     kind, _, said = line.partition(" ")
-    if kind == "A":
+    if kind == "T":
+        recovered.at = datetime.fromisoformat(said) if said else None
+    elif kind == "A":
         keys = [int(key) for key in said.split()]
         recovered.attempted.update(keys)
+        recovered.attempted_at.update(dict.fromkeys(keys, recovered.at))
         for key in keys:
             recovered.answers.pop(key, None)
     elif kind == "R":
         key, state, reason, receipt, tried = json.loads(said)
         recovered.attempted.discard(key)
-        answer = Answer(key, DeliveryState(state), reason, receipt, tried=bool(tried))
+        answer = Answer(
+            key, DeliveryState(state), reason, receipt, tried=bool(tried), at=recovered.at
+        )
         recovered.answers[key] = answer
 
 

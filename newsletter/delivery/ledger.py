@@ -28,6 +28,7 @@ from newsletter.store.states import (
     IssueState,
     move,
 )
+from newsletter.tracking.events import SETTLE
 from subscribers import audience, tuples
 from subscribers.audience import Reader
 
@@ -68,8 +69,9 @@ class Claim:
 class Answer(NamedTuple):
     """What became of one attempted delivery. `tried` is False where nothing was handed over.
 
-    due_at: of one that is planned again, when; None: as soon as anybody sends. A named tuple: made
-    for every reader, at a third of what a frozen dataclass costs.
+    due_at: of one that is planned again, when; None: as soon as anybody sends. at: when it was
+    taken, or, of one that is uncertain, attempted; None: nobody knows, but not before its claim. A
+    named tuple: made for every reader, at a third of what a frozen dataclass costs.
     """
 
     subscriber_id: int
@@ -78,6 +80,7 @@ class Answer(NamedTuple):
     receipt: str = ""
     tried: bool = True
     due_at: datetime | None = None
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,11 +245,20 @@ def finish(session: Session, claim: Claim, answers: Collection[Answer], now: dat
             "sender had it",
             hint="nothing was recorded; see `newsletter issue proof`, then send again",
         )
+    if _may_be_labelled(answers, now):
+        session.execute(sql.LOOK_AGAIN_BATCH, {"batch_id": claim.batch_id, "now": now})
     session.execute(sql.FORGET_REQUESTS, {"batch_id": claim.batch_id})
     if is_cancelled(session, claim.issue_id):
         gone = {"batch_id": claim.batch_id, "reason": CANCELLED, "now": now}
         session.execute(sql.WITHDRAW_BATCH, gone)
     session.execute(sql.CLOSE_BATCH, {"batch_id": claim.batch_id})
+
+
+def _may_be_labelled(answers: Collection[Answer], now: datetime) -> bool:
+    """Whether events of what was taken are old enough to have a label: not while sending fast."""
+    since = now - SETTLE / 2
+    taken = {answer.at for answer in answers if answer.state is DeliveryState.SUBMITTED}
+    return any(at is None or at <= since for at in taken)
 
 
 def record_request(
@@ -274,6 +286,8 @@ def _check_complete(claim: Claim, answers: Collection[Answer]) -> None:
 
 
 def _record(session: Session, issue_id: int, answers: Collection[Answer], now: datetime) -> int:
+    instants = {answer.at for answer in answers} - {None}  # few
+    stored = {at: tuples.stored(session, sql.ANSWER, "at", at) for at in instants}
     rows = [
         (
             str(answer.state),
@@ -281,11 +295,12 @@ def _record(session: Session, issue_id: int, answers: Collection[Answer], now: d
             answer.receipt,
             int(answer.tried),
             answer.due_at and tuples.stored(session, sql.ANSWER, "due_at", answer.due_at),
+            stored.get(answer.at),
             answer.subscriber_id,
         )
         for answer in answers
     ]
-    names = ("state", "reason", "receipt", "tried", "due_at", "subscriber_id")
+    names = ("state", "reason", "receipt", "tried", "due_at", "at", "subscriber_id")
     return tuples.run_for_each(session, sql.ANSWER, names, rows, issue_id=issue_id, now=now)
 
 
@@ -316,7 +331,10 @@ def _settle(
         for id_, decided in decisions.items()
         if decided is evidence
     ]
-    return _changed(session, sql.SETTLE, rows) if rows else 0
+    settled = _changed(session, sql.SETTLE, rows) if rows else 0
+    if settled:
+        session.execute(sql.LOOK_AGAIN, rows)
+    return settled
 
 
 def withdraw(session: Session, issue_id: int, *, reason: str, now: datetime) -> int:

@@ -61,11 +61,11 @@ _FAILED = text(
 )
 
 # One row by primary key, in executemany. Attempts begin anew: how long a deferred message is tried
-# depends on them.
+# depends on them. When the new copy arrives is another instant, which its provider may still name.
 _PLAN = text(
     """
     UPDATE delivery SET state = 'planned', reason = :reason, receipt = '', attempts = 0,
-        due_at = NULL, changed_at = :now
+        due_at = NULL, delivered_at = NULL, changed_at = :now
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = :state
     """
 ).bindparams(bindparam("now", type_=UTCDateTime()))

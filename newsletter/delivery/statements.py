@@ -218,16 +218,21 @@ HOLD_BATCH = _timed(
     "lease_until",
 )
 
-# One row by primary key, in executemany: 1,000 in one transaction.
+# One row by primary key, in executemany: 1,000 in one transaction. Where nobody knows when it was
+# taken, it is dated to its claim, which `changed_at` still says; and that of an uncertain one goes
+# on saying when it was attempted, for whatever proves later that it was taken.
 ANSWER = _timed(
     """
     UPDATE delivery SET state = :state, reason = :reason, receipt = :receipt,
-        attempts = attempts + :tried, changed_at = :now, due_at = :due_at,
-        submitted_at = CASE WHEN :state = 'submitted' THEN :now ELSE submitted_at END
+        attempts = attempts + :tried, due_at = :due_at,
+        changed_at = CASE WHEN :state = 'uncertain' THEN coalesce(:at, changed_at) ELSE :now END,
+        submitted_at = CASE WHEN :state = 'submitted' THEN coalesce(:at, changed_at)
+            ELSE submitted_at END
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'attempting'
     """,
     "now",
     "due_at",
+    "at",
 )
 
 # The batch by primary key, its rows by batch_id. It is due when the first of them is: at
@@ -261,15 +266,37 @@ FORGET_REQUESTS = text(
     """
 )
 
-# One row by primary key, in executemany. It was taken by the time its answer was given up.
+# One row by primary key, in executemany. It was taken when it was attempted, the last time.
 SETTLE = _timed(
     """
     UPDATE delivery SET state = :state, reason = '', changed_at = :now, due_at = NULL,
-        submitted_at = CASE WHEN :state = 'submitted' THEN coalesce(submitted_at, changed_at)
-            ELSE submitted_at END
+        submitted_at = CASE WHEN :state = 'submitted' THEN changed_at ELSE submitted_at END
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'uncertain'
     """,
     "now",
+)
+
+
+def _look_again(which: str) -> TextClause:
+    return _timed(
+        f"""
+        INSERT INTO to_classify (issue_id, subscriber_id, due_at)
+        SELECT delivery.issue_id, delivery.subscriber_id, :now FROM delivery
+        WHERE {which} AND delivery.state = 'submitted' AND EXISTS (
+            SELECT 1 FROM event WHERE event.subscriber_id = delivery.subscriber_id
+                AND event.issue_id + 0 = delivery.issue_id
+        )
+        ON CONFLICT (issue_id, subscriber_id) DO NOTHING
+        """,  # noqa: S608  (constants of ours, no input)
+        "now",
+    )
+
+
+# Whose events may have got a label before it was written down when their mail left. The rows of one
+# batch by batch_id, or one by primary key, in executemany; events by their index on subscriber_id.
+LOOK_AGAIN_BATCH = _look_again("delivery.batch_id = :batch_id")
+LOOK_AGAIN = _look_again(
+    "delivery.issue_id = :issue_id AND delivery.subscriber_id = :subscriber_id"
 )
 
 # The issue's batches by (issue_id, number), their rows by batch_id.

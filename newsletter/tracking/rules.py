@@ -88,8 +88,12 @@ class Scene:
 
     @property
     def reached_at(self) -> float | None:
-        """When the mail can have been seen first, as far as we know."""
-        return self.delivered_at if self.delivered_at is not None else self.submitted_at
+        """When the mail can have been seen first, as far as we know.
+
+        The later of the two: what arrived before it left was an earlier copy, or by another clock.
+        """
+        known = [at for at in (self.submitted_at, self.delivered_at) if at is not None]
+        return max(known, default=None)
 
     def is_probed(self, fact: Fact) -> bool:
         """Whether the same program asked for headers alone, from there, about then."""

@@ -7,6 +7,7 @@ import resource
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import postroom
@@ -125,6 +126,7 @@ answers = st.builds(
     receipt=st.text(),
     tried=st.booleans(),
     due_at=st.none(),  # reckoned anew by whoever takes over
+    at=st.none() | st.datetimes(timezones=st.just(UTC)),
 )
 
 
@@ -134,12 +136,37 @@ def test_an_answer_comes_back_as_it_was_whatever_a_server_said(
 ) -> None:
     folder = tmp_path_factory.mktemp("journals")
     journal = Journal.begin(folder, claim())
-    journal.attempting([1, 2, 3])
+    journal.attempting([1, 2, 3], NOW)
     journal.answered(answer)
     journal.close()
     left = recover(folder, claim(epoch=2), ME)
     assert left.answers == {answer.subscriber_id: answer}
     assert left.attempted == {1, 2, 3} - {answer.subscriber_id}
+    assert left.attempted_at == dict.fromkeys([1, 2, 3], NOW)
+
+
+def test_each_line_is_dated_and_one_instant_is_written_once(tmp_path: Path) -> None:
+    later = NOW + timedelta(seconds=3)
+    journal = Journal.begin(tmp_path, claim())
+    journal.attempting([1, 2], NOW)
+    journal.answered(Answer(1, DeliveryState.SUBMITTED, at=NOW))
+    journal.attempting([3], later)
+    journal.answered(Answer(2, DeliveryState.SUBMITTED, at=later))
+    journal.close()
+    left = recover(tmp_path, claim(epoch=2), ME)
+    assert {id_: answer.at for id_, answer in left.answers.items()} == {1: NOW, 2: later}
+    assert left.attempted_at == {1: NOW, 2: NOW, 3: later}
+    assert journal.path.read_bytes().count(b"\nT ") == 2
+
+
+def test_a_journal_without_instants_follows_one_with_them(tmp_path: Path) -> None:
+    first = Journal.begin(tmp_path, claim())
+    first.attempting([1], NOW)
+    first.close()
+    second = Journal.begin(tmp_path, claim(epoch=2, is_fresh=False))
+    second.attempting([2])
+    second.close()
+    assert recover(tmp_path, claim(epoch=3), ME).attempted_at == {1: NOW, 2: None}
 
 
 def test_a_finished_issue_leaves_no_journal(database: Engine) -> None:

@@ -96,6 +96,18 @@ def test_only_a_second_word_sends_twice_and_it_never_reaches_the_excluded(
     assert {state: after[BY_STATE[state]] for state in kept} == {state: state for state in kept}
 
 
+def test_when_the_first_copy_arrived_says_nothing_of_the_second(
+    database: Engine, issue: int
+) -> None:
+    change(database, "UPDATE delivery SET submitted_at=changed_at, delivered_at=changed_at")
+    again(database, issue, BY_STATE["delivered"], twice=True)
+    with session_on(database, readonly=True) as session:
+        columns = "SELECT subscriber_id, submitted_at IS NULL, delivered_at IS NULL FROM delivery"
+        found = {row[0]: row[1:] for row in session.execute(text(columns))}
+    assert found[BY_STATE["delivered"]] == (0, 1), "until it leaves, the first copy's is the last"
+    assert found[BY_STATE["submitted"]] == (0, 0), "who is not sent to again"
+
+
 def test_nobody_who_may_not_be_written_to_is_sent_to_again(database: Engine, issue: int) -> None:
     postroom.suppress(database, BY_STATE["bounced"], "hard_bounce")
     change(
