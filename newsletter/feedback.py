@@ -1,8 +1,7 @@
 """Events of providers taken in: whose they are, what the ledger makes of them, and what follows.
 
-A mark or a token counts only where we made it: each is made again and compared. One transaction for
-all events of a call, so that whoever told them is answered once they are kept, and may tell them
-again whenever it got no answer.
+A mark or a token counts only where we made it: each is made again and compared. Whoever told them
+is answered once all events of a call are kept, and may tell them again where it got no answer.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from time import sleep
 from typing import Final, NamedTuple
 
 from sqlalchemy import text
@@ -19,15 +19,21 @@ from sqlmodel import Session, select
 
 from newsletter import endings, letters, mailings
 from newsletter.app import App
-from newsletter.delivery import evidence
+from newsletter.delivery import evidence, system_sent
 from newsletter.delivery import feedback as ledger
 from newsletter.delivery.feedback import TakenIn, Traced
+from newsletter.delivery.verdicts import WEIGHTY
 from newsletter.editorial.issues import WEEKLY
 from newsletter.errors import TokenError
 from newsletter.providers.told import ProviderEvent
 from newsletter.store.models import Issue, SystemMail
 from newsletter.tracking import events as readers_events
+from newsletter.tracking import snapshots
 from newsletter.tracking.events import EventKind
+
+AT_ONCE: Final = 1_000  # events of one transaction
+WEIGHTY_AT_ONCE: Final = 500  # of these, those that are followed one by one, a millisecond each
+PAUSE_S: Final = 0.1  # between two: who waits for SQLite's lock looks again ten times a second
 
 # A Message-ID's local part and the reader's number: `2026-w48-correction.5a0c...e1.1207`.
 _MARK: Final = re.compile(
@@ -46,20 +52,43 @@ _LEFT_THROUGH: Final = text(
     " AND issue_id + 0 = :issue_id AND kind = 'unsubscribe')"
 )
 
+# By provider_event's index on what waits.
+_WAITING: Final = text(
+    "SELECT DISTINCT issue_id FROM provider_event WHERE is_waiting AND issue_id IS NOT NULL"
+)
+
 
 def take(app: App, provider: str, events: Sequence[ProviderEvent]) -> TakenIn:
-    """Puts a provider's events on record with all that follows, in one transaction.
+    """Puts a provider's events on record with all that follows, some at a time.
 
-    Taking the same ones in again changes nothing. Raises StoreError; then nothing changed.
+    Taking the same ones in again changes nothing. Raises StoreError; then the first of them may be
+    on record, and the provider tells all of them again.
     """
     # Looked for before anything is locked: Message-IDs among many deliveries take seconds.
     with app.session(readonly=True) as session:
         traced = trace(app, session, events)
-    now = app.clock()
-    with app.session() as session:
-        done = ledger.take_in(session, provider, traced, now)
-        _follow_up(session, done, now)
-    return done
+    whole = TakenIn()
+    for number, some in enumerate(_in_turns(traced)):
+        if number:
+            sleep(PAUSE_S)
+        now = app.clock()
+        with app.session() as session:
+            done = ledger.take_in(session, provider, some, now)
+            _follow_up(session, done, now)
+        whole.add(done)
+    return whole
+
+
+def _in_turns(traced: Sequence[Traced]) -> Iterator[Sequence[Traced]]:
+    """As many as hold the database's lock for about a second at most."""
+    start = weighty = 0
+    for end, one in enumerate(traced):
+        if end - start == AT_ONCE or weighty == WEIGHTY_AT_ONCE:
+            yield traced[start:end]
+            start, weighty = end, 0
+        weighty += one.event.kind in WEIGHTY
+    if start < len(traced):
+        yield traced[start:]
 
 
 def look_again(app: App) -> Iterator[str]:
@@ -68,8 +97,11 @@ def look_again(app: App) -> Iterator[str]:
     while True:
         now = app.clock()
         with app.session() as session:
+            waiting = session.execute(_WAITING).scalars().all()
             done = ledger.look_again(session, now)
             _follow_up(session, done, now)
+            for issue_id in waiting if done.told else ():
+                snapshots.outdate(session, issue_id)
         count += done.told
         if done.told < ledger.AT_ONCE:
             break
@@ -163,7 +195,9 @@ def _by_system_mark(app: App, session: Session, event: ProviderEvent) -> Traced:
     if found is None or mail is None or mail.kind != found["kind"]:
         return Traced(event)
     is_ours = app.keyring.fingerprint(mail.once) == found["mark"]
-    return Traced(event, None, mail.subscriber_id) if is_ours else Traced(event)
+    if not is_ours:
+        return Traced(event)
+    return Traced(event, None, mail.subscriber_id, system_sent.sent_at(mail))
 
 
 def _by_token(app: App, session: Session, event: ProviderEvent) -> Traced:
@@ -173,8 +207,16 @@ def _by_token(app: App, session: Session, event: ProviderEvent) -> Traced:
         except TokenError:
             continue
         if named.subscriber_id:
-            is_known = session.get(Issue, named.issue_id) is not None
-            return Traced(event, named.issue_id if is_known else None, named.subscriber_id)
+            if session.get(Issue, named.issue_id) is not None:
+                return Traced(event, named.issue_id, named.subscriber_id)
+            sent_at = system_sent.of_reader(
+                session,
+                named.subscriber_id,
+                [event.message_id],
+                app.keyring.fingerprint,
+                app.clock(),
+            )
+            return Traced(event, None, named.subscriber_id, sent_at)
     return Traced(event)
 
 

@@ -23,7 +23,7 @@ from newsletter.errors import TransientError
 from newsletter.store.models import Delivery
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState
 from subscribers import bounces, consent, suppression
-from subscribers.models import AddressChange, Subscriber, SuppressionReason
+from subscribers.models import AddressChange, Subscriber, SubscriberStatus, SuppressionReason
 from subscribers.policy import POLICY, SOFT_ISSUES_IN_A_ROW, Consequence, Suppress, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -57,6 +57,7 @@ class Told:
     """A verdict on one message. issue_id: None of a system mail. detail: kept with what follows.
 
     at: when it happened, to the second; None: it cannot be older than what the reader did last.
+    sent_at: when a system mail left, where that is known.
     """
 
     subscriber_id: int
@@ -64,13 +65,14 @@ class Told:
     verdict: Verdict
     detail: str
     at: datetime | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Followed:
     """What followed. moved: the state the delivery went to. suppressed: where that is news.
 
-    is_history: the reader has agreed anew since, so nothing did.
+    is_history: the reader has agreed anew since, or is erased, so nothing did.
     """
 
     moved: DeliveryState | None = None
@@ -123,6 +125,8 @@ def consequences(
     """
     consequence = POLICY[told.verdict]
     reader = session.get(Subscriber, told.subscriber_id)
+    if reader is not None and reader.status == SubscriberStatus.ERASED:
+        return Followed(alert=consequence.alert, is_history=True)
     in_a_row = _in_a_row(session, told, consequence)
     if _is_history(session, told):
         return Followed(alert=consequence.alert, is_history=True)
@@ -145,7 +149,7 @@ def _is_history(session: Session, told: Told) -> bool:
 
 def _sent_at(session: Session, told: Told) -> datetime | None:
     if told.issue_id is None:
-        return None
+        return told.sent_at
     delivery = session.get(Delivery, (told.issue_id, told.subscriber_id), populate_existing=True)
     if delivery is not None and delivery.state == DeliveryState.ATTEMPTING:
         raise TransientError(
@@ -212,10 +216,12 @@ def _in_a_row(session: Session, told: Told, consequence: Consequence) -> int:
     if told.issue_id is None:
         return 0
     if consequence.delivery != DeliveryState.BOUNCED:
-        refusals.recount(session, [told.subscriber_id])
-        return 0
+        # Not even tried, it neither counts nor ends a row: it may join what stands beside it.
+        return refusals.in_a_row(session, told.subscriber_id, told.issue_id)
     is_soft = consequence.suppress is Suppress.IN_A_ROW
-    return refusals.in_a_row(session, told.subscriber_id, told.issue_id, is_soft=is_soft)
+    return refusals.in_a_row(
+        session, told.subscriber_id, told.issue_id, is_soft=is_soft, at=told.at
+    )
 
 
 def _has_moved_since(session: Session, subscriber_id: int, sent_at: datetime | None) -> bool:

@@ -11,13 +11,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 import structlog
 from sqlalchemy import CursorResult, Row
 from sqlmodel import Session
 
-from newsletter.delivery import bounces, evidence, verdicts
+from newsletter.delivery import bounces, evidence, told_erased, verdicts
 from newsletter.delivery import refusals as rows_of_refusals
 from newsletter.delivery import told_statements as sql
 from newsletter.delivery.bounces import Followed, Told
@@ -41,11 +42,12 @@ _RANK: Final[Mapping[str, int]] = {
 
 class Traced(NamedTuple):
     """An event and whose it is. subscriber_id None: nobody's we know; issue_id None: a system
-    mail's."""
+    mail's, and sent_at is when that left, where it is known."""
 
     event: ProviderEvent
     issue_id: int | None = None
     subscriber_id: int | None = None
+    sent_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -65,6 +67,16 @@ class TakenIn:
     through: set[tuple[int, int]] = field(default_factory=set)
     alerts: Counter[str] = field(default_factory=Counter)
 
+    def add(self, more: TakenIn) -> None:
+        """What came of the next ones, too."""
+        self.told += more.told
+        self.new += more.new
+        self.suppressed += more.suppressed
+        self.settled |= more.settled
+        self.left += more.left
+        self.through |= more.through
+        self.alerts += more.alerts
+
 
 def take_in(session: Session, provider: str, events: Sequence[Traced], now: datetime) -> TakenIn:
     """Puts the events on record and follows those that are new; the caller commits.
@@ -76,9 +88,13 @@ def take_in(session: Session, provider: str, events: Sequence[Traced], now: date
     done = TakenIn(told=len(events), new=new)
     if new:
         which = {"after": after, "last": session.execute(sql.LAST_ID).scalar_one()}
+        has_erased = told_erased.cut_words(session, which)
         session.execute(sql.JUST_TOLD.wait, which)
-        kinds = frozenset(event.kind for event, _issue, _reader in events)
-        _follow(session, sql.JUST_TOLD, which, kinds, done, now)
+        kinds = frozenset(one.event.kind for one in events)
+        sent = {one.event.event_id: one.sent_at for one in events if one.sent_at is not None}
+        _follow(session, sql.JUST_TOLD, which, kinds, done, now, sent)
+        if has_erased:
+            told_erased.let_go(session, which)
     return done
 
 
@@ -95,7 +111,7 @@ def look_again(session: Session, now: datetime, *, most: int = AT_ONCE) -> Taken
 def _insert(session: Session, provider: str, events: Sequence[Traced], now: datetime) -> int:
     instants: dict[datetime | None, Any] = {}
     rows = []
-    for event, issue_id, subscriber_id in events:
+    for event, issue_id, subscriber_id, _sent_at in events:
         at = instants.get(event.at)
         if at is None:
             happened = event.at if event.at and event.at <= now + MAX_AHEAD else now
@@ -125,10 +141,15 @@ def _follow(
     kinds: frozenset[Kind],
     done: TakenIn,
     now: datetime,
+    sent: Mapping[str, datetime] = MappingProxyType({}),
 ) -> None:
-    """kinds: those among the events; what none of them asks for is not looked for."""
+    """kinds: those among the events; what none of them asks for is not looked for.
+
+    sent: when system mails left, by the id of an event about one. Such an event never waits.
+    """
+    session.execute(about.doubt, which)
     done.settled |= set(session.execute(about.uncertain, which).scalars())
-    if Kind.DELIVERED in kinds:
+    if done.settled or Kind.DELIVERED in kinds:
         session.execute(about.to_classify, {**which, "now": now})
     if done.settled or kinds & _MOVING:
         session.execute(about.move, {**which, "now": now, "proven": evidence.TOLD})
@@ -141,14 +162,15 @@ def _follow(
     if kinds & verdicts.WEIGHTY:
         weighty = session.execute(about.weighty, which).all()
         for row in sorted(weighty, key=lambda row: (_RANK[row.kind], row.at, row.id)):
-            _weigh(session, row, done, now)
+            _weigh(session, row, done, now, sent.get(row.event_id))
     for code, events in done.alerts.items():
         _log.warning("refused_for_our_fault", code=code, events=events)
 
 
-def _weigh(session: Session, row: Row[Any], done: TakenIn, now: datetime) -> None:
+def _weigh(
+    session: Session, row: Row[Any], done: TakenIn, now: datetime, sent_at: datetime | None
+) -> None:
     """One refusal, complaint or leaving: the delivery by all that is known of it, then the rest."""
-    sent_at = None
     if row.issue_id is not None:
         sent_at = _decide(session, row.issue_id, row.subscriber_id, now)
     verdict = verdicts.verdict_of(Kind(row.kind), row.code, row.detail)

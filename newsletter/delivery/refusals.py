@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, bindparam, text
@@ -45,17 +46,22 @@ _DELIVERIES = (
 
 # Each by its index on subscriber_id.
 _TOLD = text(
-    "SELECT issue_id, kind, code, detail FROM provider_event"
+    "SELECT issue_id, at, kind, code, detail FROM provider_event"
     " WHERE subscriber_id = :subscriber_id AND issue_id IS NOT NULL"
     " AND kind IN ('bounced', 'invalid', 'blocked', 'dropped')"
-)
+).columns(at=UTCDateTime())
 _REPORTED = text(
-    "SELECT issue_id, verdict FROM inbound_report"
+    "SELECT issue_id, received_at AS at, verdict FROM inbound_report"
     " WHERE subscriber_id = :subscriber_id AND issue_id IS NOT NULL AND kind = 'bounce'"
-)
+).columns(at=UTCDateTime())
+_SENT_AGAIN = text(
+    "SELECT issue_id, max(at) AS at FROM event"
+    " WHERE subscriber_id = :subscriber_id AND kind = 'resend' GROUP BY issue_id"
+).columns(at=UTCDateTime())
 
 # The last time the row began anew: another mailbox, a new agreement, an operator's word. Each by
-# its index on subscriber_id; suppressions by the one on address_key.
+# its index on subscriber_id; suppressions by the one on address_key. A graver reason that took a
+# suppression's place (`subscribers.suppression`) is no word of anybody's.
 _BEGUN_ANEW = text(
     """
     SELECT max(at) AS at FROM (
@@ -66,6 +72,7 @@ _BEGUN_ANEW = text(
         UNION ALL SELECT suppression.lifted_at FROM subscriber
             JOIN suppression ON suppression.address_key = subscriber.address_key
             WHERE subscriber.id = :subscriber_id AND suppression.reason = 'soft_bounces'
+                AND suppression.lifted_because NOT LIKE '% took its place'
     ) AS begun
     """
 ).columns(at=UTCDateTime())
@@ -86,15 +93,27 @@ class _Step:
     has_arrived: bool
 
 
-def in_a_row(session: Session, subscriber_id: int, issue_id: int, *, is_soft: bool) -> int:
+def in_a_row(
+    session: Session,
+    subscriber_id: int,
+    issue_id: int,
+    *,
+    is_soft: bool | None = None,
+    at: datetime | None = None,
+) -> int:
     """The soft refusals of the row that `issue_id` stands in; and the reader's newest row is kept.
 
-    is_soft: whether the news about `issue_id`, not on record yet, is a soft refusal.
+    is_soft: whether the news about `issue_id`, not on record yet, is a soft refusal; None: there
+    are none, and an issue that ends a row stands in none. at: when that happened; what is older
+    than the issue's last sending to them is no news.
     """
-    steps = _steps(session, subscriber_id, {issue_id: is_soft})
+    again = _sent_again(session, subscriber_id)
+    is_old = at is not None and at < again.get(issue_id, at)
+    news = {} if is_soft is None or is_old else {issue_id: is_soft}
+    steps = _steps(session, subscriber_id, news, again)
     _keep(session, subscriber_id, steps)
     here = next((n for n, step in enumerate(steps) if step.issue_id == issue_id), None)
-    if here is None:
+    if here is None or steps[here].ends_the_row:
         return 0
     newer, older = steps[here::-1], steps[here + 1 :]
     return _until_the_end(newer) + _until_the_end(older)
@@ -105,7 +124,7 @@ def recount(session: Session, subscriber_ids: Collection[int]) -> None:
     if not subscriber_ids:
         return
     for (id_,) in session.execute(_WITH_A_ROW, {"ids": list(subscriber_ids)}).all():
-        _keep(session, id_, _steps(session, id_, {}))
+        _keep(session, id_, _steps(session, id_, {}, _sent_again(session, id_)))
 
 
 def _until_the_end(steps: Collection[_Step]) -> int:
@@ -128,12 +147,17 @@ def _keep(session: Session, subscriber_id: int, steps: list[_Step]) -> None:
     engagement.soft_bounces_are(session, subscriber_id, count, newest=steps[newest].issue_id)
 
 
-def _steps(session: Session, subscriber_id: int, news: Mapping[int, bool]) -> list[_Step]:
+def _steps(
+    session: Session,
+    subscriber_id: int,
+    news: Mapping[int, bool],
+    again: Mapping[int, datetime],
+) -> list[_Step]:
     """The reader's issues, newest first, since their row last began anew."""
     of_reader = {"subscriber_id": subscriber_id}
     since = session.execute(_BEGUN_ANEW, of_reader).scalar()
     rows = session.execute(_DELIVERIES, of_reader | {"most": MAX_ISSUES}).all()
-    verdicts = _verdicts(session, subscriber_id)
+    verdicts = _verdicts(session, subscriber_id, again)
     steps = []
     for row in rows:
         if since is not None and row.sent_at <= since:
@@ -155,15 +179,25 @@ def _step(row: Row[Any], verdicts: set[Verdict], news: Mapping[int, bool]) -> _S
     )
 
 
-def _verdicts(session: Session, subscriber_id: int) -> Mapping[int, set[Verdict]]:
-    """What was reported about each issue's delivery, by issue id."""
+def _verdicts(
+    session: Session, subscriber_id: int, again: Mapping[int, datetime]
+) -> Mapping[int, set[Verdict]]:
+    """What was reported about each issue's delivery since it was last sent, by issue id."""
     found: defaultdict[int, set[Verdict]] = defaultdict(set)
     of_reader = {"subscriber_id": subscriber_id}
     for row in session.execute(_TOLD, of_reader):
-        found[row.issue_id].add(verdict_of(Kind(row.kind), row.code, row.detail))
+        if row.at >= again.get(row.issue_id, row.at):
+            found[row.issue_id].add(verdict_of(Kind(row.kind), row.code, row.detail))
     for row in session.execute(_REPORTED, of_reader):
-        found[row.issue_id].add(Verdict(row.verdict))
+        if row.at >= again.get(row.issue_id, row.at):
+            found[row.issue_id].add(Verdict(row.verdict))
     return found
+
+
+def _sent_again(session: Session, subscriber_id: int) -> Mapping[int, datetime]:
+    """When each issue was last sent again, to the whole second: so exact are providers."""
+    rows = session.execute(_SENT_AGAIN, {"subscriber_id": subscriber_id})
+    return {row.issue_id: row.at.replace(microsecond=0) for row in rows}
 
 
 def _at_the_door(row: Row[Any]) -> set[Verdict]:

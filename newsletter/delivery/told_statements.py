@@ -105,6 +105,7 @@ class About:
     """The statements about some events at once, by how these are named."""
 
     wait: TextClause
+    doubt: TextClause
     uncertain: TextClause
     requests: TextClause
     to_classify: TextClause
@@ -124,6 +125,13 @@ class About:
                 AND subscriber_id IS NOT NULL
             GROUP BY issue_id, subscriber_id
         """  # noqa: S608  (constants of ours, no input; here and below)
+        not_of_an_earlier_copy = """
+            NOT EXISTS (
+                SELECT 1 FROM event WHERE event.subscriber_id = provider_event.subscriber_id
+                    AND event.issue_id = provider_event.issue_id AND event.kind = 'resend'
+                    AND event.at > provider_event.at
+            )
+        """
         theirs = "delivery.issue_id = told.issue_id AND delivery.subscriber_id = told.subscriber_id"
         is_out = "delivery.state NOT IN ('planned', 'attempting', 'excluded')"
         is_earlier = (
@@ -145,6 +153,25 @@ class About:
                         AND delivery.subscriber_id = provider_event.subscriber_id
                         AND delivery.state = 'attempting'
                 )
+                """  # noqa: S608
+            ),
+            # As above, each with what an operator did by event's index on subscriber_id: attempted,
+            # and planned again because it was settled as not taken. Its provider has it all the
+            # same, since the first instant it names: it is uncertain once more, and so settled by
+            # what follows in this transaction. What a server put off itself (due_at) goes out
+            # again. The losing case: a sender claimed it since; then it is that attempt's answer.
+            doubt=text(
+                f"""
+                UPDATE delivery SET state = 'uncertain', changed_at = CASE
+                    WHEN told.at < delivery.changed_at THEN told.at ELSE delivery.changed_at END
+                FROM (
+                    SELECT issue_id, subscriber_id, min(at) AS at FROM provider_event
+                    WHERE {named} AND NOT is_waiting AND issue_id IS NOT NULL
+                        AND subscriber_id IS NOT NULL AND {not_of_an_earlier_copy}
+                    GROUP BY issue_id, subscriber_id
+                ) AS told
+                WHERE {theirs} AND delivery.state = 'planned' AND delivery.attempts > 0
+                    AND delivery.due_at IS NULL
                 """  # noqa: S608
             ),
             # As above: the issues of which something is settled now.
@@ -173,7 +200,7 @@ class About:
                 INSERT INTO to_classify (issue_id, subscriber_id, due_at)
                 SELECT told.issue_id, told.subscriber_id, :now
                 FROM ({told}) AS told JOIN delivery ON {theirs}
-                WHERE {is_out} AND {is_earlier} AND EXISTS (
+                WHERE {is_out} AND ({is_earlier} OR delivery.state = 'uncertain') AND EXISTS (
                     SELECT 1 FROM event WHERE event.subscriber_id = told.subscriber_id
                         AND event.issue_id + 0 = told.issue_id
                 )
@@ -195,8 +222,7 @@ class About:
                 f"""
                 UPDATE delivery SET
                     submitted_at = CASE WHEN delivery.state = 'uncertain'
-                        THEN coalesce(delivery.submitted_at, delivery.changed_at)
-                        ELSE delivery.submitted_at END,
+                        THEN delivery.changed_at ELSE delivery.submitted_at END,
                     delivered_at = CASE WHEN {is_earlier}
                         THEN told.delivered_at ELSE delivery.delivered_at END,
                     reason = CASE WHEN ({may_arrive}) OR ({may_wait}) THEN ''
@@ -218,7 +244,8 @@ class About:
             # The events by primary key.
             weighty=text(
                 f"""
-                SELECT id, issue_id, subscriber_id, kind, at, code, detail FROM provider_event
+                SELECT id, event_id, issue_id, subscriber_id, kind, at, code, detail
+                FROM provider_event
                 WHERE {named} AND NOT is_waiting AND subscriber_id IS NOT NULL AND kind IN (
                     'complained', 'unsubscribed', 'bounced', 'invalid', 'blocked', 'dropped')
                 """  # noqa: S608
@@ -230,6 +257,7 @@ class About:
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         return About(
             wait=self.wait.bindparams(ids),
+            doubt=self.doubt.bindparams(ids),
             uncertain=self.uncertain.bindparams(ids),
             requests=self.requests.bindparams(ids),
             to_classify=self.to_classify.bindparams(ids),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -28,6 +28,7 @@ from newsletter.inbound.tracing import Traced
 from newsletter.store.models import InboundReport
 from newsletter.tracking import events
 from newsletter.tracking.events import EventKind
+from subscribers.models import Subscriber, SubscriberStatus
 from subscribers.policy import Verdict
 
 _log = structlog.get_logger(__name__)
@@ -133,6 +134,9 @@ def _record(app: App, digest: str, report: Report, traced: Traced) -> Taken:
     with app.session() as session:
         if _is_known(session, digest):
             return Taken(report, Traced(), is_new=False)
+        is_erased = _is_erased(session, traced)
+        if is_erased:  # nothing names them again, and the words of a server may
+            report = replace(report, reason="")
         followed = _follow(app, session, report, traced, now)
         session.add(
             InboundReport(
@@ -143,10 +147,15 @@ def _record(app: App, digest: str, report: Report, traced: Traced) -> Taken:
                 code=report.code[:16],
                 reason="; ".join(filter(None, (report.reason, traced.why_not))),
                 issue_id=traced.issue_id,
-                subscriber_id=traced.subscriber_id,
+                subscriber_id=None if is_erased else traced.subscriber_id,
             )
         )
         return Taken(report, traced, followed)
+
+
+def _is_erased(session: Session, traced: Traced) -> bool:
+    reader = session.get(Subscriber, traced.subscriber_id) if traced.subscriber_id else None
+    return reader is not None and reader.status == SubscriberStatus.ERASED
 
 
 def _is_known(session: Session, digest: str) -> bool:
@@ -178,7 +187,9 @@ def _follow(app: App, session: Session, report: Report, traced: Traced, now: dat
     if traced.subscriber_id is None:
         return NOTHING
     detail = " ".join(filter(None, (report.code, report.reason)))
-    told = Told(traced.subscriber_id, traced.issue_id, report.verdict, detail)
+    told = Told(
+        traced.subscriber_id, traced.issue_id, report.verdict, detail, sent_at=traced.sent_at
+    )
     followed = bounces.follow(session, told, now)
     if followed.left and report.kind is Kind.UNSUBSCRIBE:
         letters.goodbye(session, traced.subscriber_id, now=now)

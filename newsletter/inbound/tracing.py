@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session, select
 
 from newsletter import mailings
 from newsletter.app import App
-from newsletter.delivery import evidence
+from newsletter.delivery import evidence, system_sent
 from newsletter.editorial.issues import WEEKLY
 from newsletter.errors import TokenError
 from newsletter.inbound.report import Clues
@@ -32,11 +33,13 @@ _SLUG = re.compile(r"(?P<slug>(?P<week>\d{4}-w\d{2})(?:-(?P<kind>[a-z]{1,16}))?)
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """Where the clues lead. issue_id: None of a system mail. why_not: a sentence, else ""."""
+    """Where the clues lead. issue_id: None of a system mail, and sent_at is when that left, where
+    it is known. why_not: a sentence, else ""."""
 
     issue_id: int | None = None
     subscriber_id: int | None = None
     why_not: str = ""
+    sent_at: datetime | None = None
 
 
 def trace(app: App, session: Session, clues: Clues) -> Traced:
@@ -49,7 +52,12 @@ def trace(app: App, session: Session, clues: Clues) -> Traced:
         reader = session.get(Subscriber, found.subscriber_id)
         if reader is not None:
             issue = session.get(Issue, found.issue_id)
-            return Traced(issue.id if issue else None, found.subscriber_id)
+            if issue is not None:
+                return Traced(issue.id, found.subscriber_id)
+            sent_at = system_sent.of_reader(
+                session, found.subscriber_id, clues.message_ids, ring.fingerprint, app.clock()
+            )
+            return Traced(None, found.subscriber_id, sent_at=sent_at)
     likely = _named(session, clues.recipients)
     for message_id in clues.message_ids:
         if traced := _by_message_id(app, session, message_id, likely):

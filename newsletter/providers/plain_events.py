@@ -12,7 +12,7 @@ or in `delivery` the token of its return path or of its links. id: the same when
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,20 +34,19 @@ def _read(element: Any) -> ProviderEvent:
         return told.unknown(element)
     kind = _kind(word)
     detail = told.kept(element.get("reason", ""), told.MAX_DETAIL_CHARACTERS)
-    event_id, twin = _names(element, word)
+    code, at = _code(element.get("code"), detail), _instant(element.get("time"))
+    event_id, twin = _names(element, at, (word, kind, code, detail))
     return ProviderEvent(
         event_id,
         twin,
         kind,
         text_of(word, told.MAX_WORD_CHARACTERS),
-        _instant(element.get("time")),
+        at,
         message_id=text_of(element.get("message_id"), 320).strip("<> "),
         token=text_of(element.get("delivery"), 200),
-        code=_code(element.get("code"), detail),
+        code=code,
         detail=detail,
-        raw=told.kept(told.as_json(element), told.MAX_RAW_CHARACTERS)
-        if kind is Kind.UNKNOWN
-        else "",
+        raw=told.raw_of(element) if kind is Kind.UNKNOWN else "",
     )
 
 
@@ -58,12 +57,15 @@ def _kind(word: str) -> Kind:
         return Kind.UNKNOWN
 
 
-def _names(element: Mapping[str, Any], word: str) -> tuple[str, str]:
+def _names(element: Mapping[str, Any], at: datetime | None, said: Sequence[str]) -> tuple[str, str]:
+    """Its id and its twin. Without an instant it is no other event's: two may say the same."""
+    event_id = told.own_id(element.get("id"))
     message = element.get("message_id") or element.get("delivery")
-    known_as = message if isinstance(message, str) else f"whole:{told.as_json(element)}"
-    at = element.get("time")
-    twin = told.digest(known_as, word, text_of(at, 40) or told.as_json(at))
-    return text_of(element.get("id"), told.MAX_ID_CHARACTERS) or f"twin:{twin}", twin
+    if isinstance(message, str) and at is not None:
+        twin = told.digest(message, at.isoformat(), *said)
+    else:
+        twin = told.digest("whole", told.as_json(element))
+    return event_id or f"twin:{twin}", twin
 
 
 def _instant(value: Any) -> datetime | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -49,7 +49,6 @@ BOUNCE_TYPES: Final[Mapping[str, Kind]] = {
 BOUNCE_CLASSES: Final[Mapping[str, Kind]] = {"invalid address": Kind.INVALID}
 
 _CODE = re.compile(r"[245]\.\d{1,3}\.\d{1,3}", re.ASCII)
-_PERSONAL = frozenset({"email", "ip", "useragent"})
 
 
 def read_events(body: bytes) -> tuple[ProviderEvent, ...]:
@@ -62,27 +61,22 @@ def _read(element: Any) -> ProviderEvent:
     if not isinstance(word, str):
         return told.unknown(element)
     kind = _kind(element, word)
-    event_id, twin = _names(element, word)
     words = element.get("reason") or element.get("response")
     detail = told.kept(words, told.MAX_DETAIL_CHARACTERS) if words else ""
+    code, mark = _code(element, detail), text_of(element.get("nl_delivery"), 200)
+    event_id, twin = _names(element, (mark, word, kind, code, detail))
     return ProviderEvent(
         event_id,
         twin,
         kind,
         text_of(word, told.MAX_WORD_CHARACTERS),
         told.instant(element.get("timestamp")),
-        mark=text_of(element.get("nl_delivery"), 200),
+        mark=mark,
         request_id=text_of(element.get("nl_request"), 64),
-        code=_code(element, detail),
+        code=code,
         detail=detail,
-        raw=_raw(element) if kind is Kind.UNKNOWN else "",
+        raw=told.raw_of(element) if kind is Kind.UNKNOWN else "",
     )
-
-
-def _raw(element: Mapping[str, Any]) -> str:
-    """All it says, but for who the reader is and where they are."""
-    said = {name: value for name, value in element.items() if name not in _PERSONAL}
-    return told.kept(told.as_json(said), told.MAX_RAW_CHARACTERS)
 
 
 def _kind(element: Mapping[str, Any], word: str) -> Kind:
@@ -94,15 +88,20 @@ def _kind(element: Mapping[str, Any], word: str) -> Kind:
     return of_type or of_class or kind
 
 
-def _names(element: Mapping[str, Any], word: str) -> tuple[str, str]:
-    """Its id and its twin; what lacks both message and id is known by all that it says."""
+def _names(element: Mapping[str, Any], said: Sequence[str]) -> tuple[str, str]:
+    """Its id and its twin; what lacks message or instant is known by all that it says.
+
+    SendGrid's id may differ when it tells something again: message, instant and all that follows
+    from it (said) are the same then, and one message may be refused twice in a second.
+    """
     message = element.get("sg_message_id") or element.get("nl_delivery") or element.get("smtp-id")
+    at = text_of(element.get("timestamp"), 40)
+    if isinstance(message, str) and at:
+        twin = told.digest(message, at, *said)
+    else:
+        twin = told.digest("whole", told.as_json(element))
     own = element.get("sg_event_id")
-    known_as = message if isinstance(message, str) else f"whole:{told.as_json(element)}"
-    at = element.get("timestamp")
-    twin = told.digest(known_as, word, text_of(at, 40) or told.as_json(at))
-    event_id = text_of(own, told.MAX_ID_CHARACTERS) if isinstance(own, str) else ""
-    return event_id or f"twin:{twin}", twin
+    return (told.own_id(own) if isinstance(own, str) else "") or f"twin:{twin}", twin
 
 
 def _code(element: Mapping[str, Any], detail: str) -> str:

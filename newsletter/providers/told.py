@@ -15,19 +15,37 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 MAX_ID_CHARACTERS: Final = 120
 MAX_WORD_CHARACTERS: Final = 40
 MAX_DETAIL_CHARACTERS: Final = 500
 MAX_RAW_CHARACTERS: Final = 2_000
+MAX_ELEMENTS: Final = 10_000  # of one body
+
+_MAX_LOOKED_AT: Final = 4 * MAX_RAW_CHARACTERS
+_MAX_DEPTH: Final = 20  # what lies deeper is not kept
 
 _EARLIEST_S: Final = 946_684_800  # the year 2000: before it nobody told anything
 _LATEST_S: Final = 4_102_444_800  # the year 2100
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:]{1,320}@[^\s<>()\[\]{}\"',;:=]{1,255}")
 _NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+# A text that is never closed ends with the body: from each place there is one way on, so the time
+# is in proportion to the length.
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
+# Who the reader is and where they are, by the names providers give it.
+_PERSONAL: Final = frozenset({"email", "ip", "useragent", "user_agent", "recipient", "agent"})
+_ESCAPED = re.compile(r"\\+u00([0-7][0-9a-fA-F])", re.ASCII)
+_PERSONAL_MEMBER = re.compile(
+    r'"\s*(?:' + "|".join(sorted(_PERSONAL)) + r""")\s*"\s*:\s*(?:"(?:[^"\\]|\\.)*+"?|[^,}\]]*)""",
+    re.IGNORECASE | re.DOTALL,
+)
+_NETWORK = re.compile(
+    r"\b\d{1,3}(?:\.\d{1,3}){3}\b|(?<![0-9a-f:])(?:[0-9a-f]{0,4}:){3,7}[0-9a-f]{0,4}",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 class Kind(StrEnum):
@@ -51,12 +69,13 @@ class Kind(StrEnum):
 class ProviderEvent(NamedTuple):
     """One fact told by a provider. A named tuple: made a thousand at a time.
 
-    event_id: the provider's own. twin: a hash of message, word and instant, for ids that change on
-    a retry. word: the provider's own name of it. at: None where it gives no instant, or an
-    impossible one. mark: `<local part of our Message-ID>.<key>`, message_id: a whole Message-ID,
-    token: one of ours that names a delivery; each "" where not given, and none of them proven yet.
-    request_id: of the request it left in. code: enhanced status (RFC 3463). detail: the server's or
-    the provider's words. raw: the event as JSON where its kind is unknown.
+    event_id: the provider's own. twin: a hash of message, instant and what is said of it, for ids
+    that change on a retry; of all that it says where one of these is missing. word: the provider's
+    own name of it. at: None where it gives no instant, or an impossible one. mark: `<local part of
+    our Message-ID>.<key>`, message_id: a whole Message-ID, token: one of ours that names a
+    delivery; each "" where not given, and none of them proven yet. request_id: of the request it
+    left in. code: enhanced status (RFC 3463). detail: the server's or the provider's words. raw:
+    the event as JSON where its kind is unknown.
     """
 
     event_id: str
@@ -73,6 +92,10 @@ class ProviderEvent(NamedTuple):
     raw: str = ""
 
 
+class TooManyError(ValueError):
+    """More than MAX_ELEMENTS at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A piece of an array that cannot be read by itself."""
@@ -84,17 +107,20 @@ def read_array(body: bytes) -> list[Any]:
     """The elements of a JSON array; an object alone is an array of one.
 
     One element that is no JSON, too deep or a number too long becomes a `Broken`, and the others
-    are read. Raises ValueError where the body is no array at all.
+    are read. Raises ValueError where the body is no array at all, TooManyError where it is too long
+    a one.
     """
     text = body.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return list(_one_by_one(text))
+        found = list(islice(_one_by_one(text), MAX_ELEMENTS + 1))
     if isinstance(found, dict):
         return [found]
     if not isinstance(found, list):
         raise ValueError("events come as a JSON array")  # noqa: TRY004  (a fault of the body's)
+    if len(found) > MAX_ELEMENTS:
+        raise TooManyError(f"more than {MAX_ELEMENTS:,} events at once")
     return found
 
 
@@ -131,9 +157,42 @@ def unknown(element: Any) -> ProviderEvent:
     """An element nothing can be made of. The same one twice is one."""
     text = element.text if isinstance(element, Broken) else as_json(element)
     known_as = digest(text)
-    return ProviderEvent(
-        f"raw:{known_as}", known_as, Kind.UNKNOWN, "", None, raw=kept(text, MAX_RAW_CHARACTERS)
-    )
+    return ProviderEvent(f"raw:{known_as}", known_as, Kind.UNKNOWN, "", None, raw=raw_of(element))
+
+
+def raw_of(element: Any) -> str:
+    """All it says as JSON, but for who the reader is and where they are."""
+    if isinstance(element, Broken):
+        plain = _ESCAPED.sub(_unescaped, element.text[:_MAX_LOOKED_AT])
+        text = _NETWORK.sub("(network)", _PERSONAL_MEMBER.sub("", plain))
+    else:
+        text = as_json(_impersonal(element))
+    return kept(text, MAX_RAW_CHARACTERS)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    sign = chr(int(found[1], 16))
+    return sign if sign.isprintable() and sign not in '"\\' else " "
+
+
+def _impersonal(value: Any, depth: int = 0) -> Any:
+    if depth > _MAX_DEPTH:
+        return None
+    if isinstance(value, dict):
+        return {
+            name: _impersonal(one, depth + 1)
+            for name, one in value.items()
+            if name.strip().lower() not in _PERSONAL
+        }
+    return [_impersonal(one, depth + 1) for one in value] if isinstance(value, list) else value
+
+
+def own_id(value: Any) -> str:
+    """The provider's id of an event, as it is kept; "" where it is none. Distinct ones stay so."""
+    known_as = text_of(value, MAX_ID_CHARACTERS)
+    if not isinstance(value, str) or known_as == value:
+        return known_as
+    return f"long:{digest(value)}" if known_as else ""
 
 
 def as_json(value: Any) -> str:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from newsletter import feedback
 from newsletter.providers import plain_events, sendgrid_events, standard_webhooks
-from newsletter.providers.told import ProviderEvent
+from newsletter.providers.told import ProviderEvent, TooManyError
 from newsletter.settings import Settings
 from newsletter.web.pages import AnySite, Site
 
@@ -100,6 +100,9 @@ def _taken(
     """Answered once all of it is committed. Raises StoreError, which is a 503."""
     try:
         events = read(body)
+    except TooManyError as error:
+        _log.warning("webhook_too_many", provider=provider, size_bytes=len(body))
+        return Response(f"{error}: tell them in several calls\n", 413, media_type="text/plain")
     except ValueError:
         _log.warning("webhook_unreadable", provider=provider, size_bytes=len(body))
         return Response("this is no JSON array of events\n", 400, media_type="text/plain")

@@ -156,6 +156,14 @@ def test_an_event_proves_its_own_uncertain_delivery_and_the_request_all(app: App
     assert column(app, submitted) == [3]
 
 
+def test_what_is_dated_only_now_is_judged_again_where_there_is_anything_to_judge(app: App) -> None:
+    due = "SELECT subscriber_id FROM to_classify WHERE issue_id = 2 ORDER BY 1"
+    take(app, say(app, 1, "processed", 2), say(app, 2, "processed", 2))
+    assert column(app, due) == [1], "only who clicked"
+    take(app, say(app, 3, "bounce", 2))
+    assert column(app, due) == [1, 3]
+
+
 def test_a_request_of_another_issue_or_a_forged_mark_proves_nothing(app: App) -> None:
     change(
         app,

@@ -47,7 +47,7 @@ FACTS = st.tuples(
 SOFT = st.tuples(
     st.integers(1, 4),
     st.just(1),
-    st.sampled_from(["full", "blocked", "delivered", "our fault"]),
+    st.sampled_from(["full", "full", "blocked", "delivered", "our fault", "hard", "dropped, left"]),
     st.integers(0, 1),
 )
 
@@ -83,6 +83,20 @@ def test_every_pair_of_words_ends_the_same_in_both_orders(app: App, issue_id: in
         events = [_event(app, (issue_id, 1, name, 0)) for name in (first, second)]
         forwards, backwards = ([[one] for one in order] for order in (events, events[::-1]))
         assert outcome_of(app, forwards) == outcome_of(app, backwards), (first, second)
+
+
+@pytest.mark.parametrize("name", sorted(set(WORDS) - {"full"}))
+@pytest.mark.parametrize("refused", [(1, 2, 3), (1, 2, 4)])
+def test_a_row_of_refusals_and_what_is_told_beside_it_end_the_same(
+    app: App, refused: tuple[int, ...], name: str
+) -> None:
+    """Of one of the refused issues, or of the one that was not."""
+    row = [[_event(app, (n, 1, "full", 0))] for n in refused]
+    for issue_id in (3, 4):
+        other = [[_event(app, (issue_id, 1, name, 1))]]
+        assert outcome_of(app, other + row) == outcome_of(app, row + other), issue_id
+        last = [[_event(app, (refused[-1], 1, "blocked", 2))]]
+        assert outcome_of(app, other + row + last) == outcome_of(app, row + other + last), issue_id
 
 
 def test_every_event_alone_in_both_directions_ends_the_same(app: App) -> None:

@@ -226,6 +226,13 @@ def test_two_megabytes_are_read_and_no_more(app: App, client: TestClient) -> Non
     assert client.post(PATH, content=in_pieces(), headers=signed).status_code == 413
 
 
+def test_ten_thousand_events_are_read_at_once_and_no_more(app: App, client: TestClient) -> None:
+    for count, status in ((10_000, 204), (10_001, 413)):
+        body = b"[" + b",".join([b"0"] * count) + b"]"
+        signed = SIGNER.headers(body, app.clock())
+        assert client.post(PATH, content=body, headers=signed).status_code == status
+
+
 def test_other_pages_still_take_no_more_than_a_form(client: TestClient) -> None:
     assert client.post("/subscribe", data={"email": "x" * 70_000}).status_code == 413
 
