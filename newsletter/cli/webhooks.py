@@ -21,6 +21,8 @@ from newsletter.cli.screen import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from newsletter.webhooks.endpoints import Endpoint
     from newsletter.webhooks.messages import Logged
 
@@ -78,16 +80,18 @@ def list_(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Every endpoint: what it is told, what waits, what was given up."""
+    """Every endpoint: what it is told, what waits, what was given up, since when it fails."""
     from newsletter.webhooks import endpoints
 
-    with open_app().session(readonly=True) as session:
+    app = open_app()
+    with app.session(readonly=True) as session:
         found = endpoints.listed(session, also_removed=also_removed)
     if as_json:
         print_json([asdict(one) for one in found])
         return
     print_table(
-        ("endpoint", "address", "told of", "since", "waiting", "failed", ""), map(_row, found)
+        ("endpoint", "address", "told of", "since", "waiting", "failed", ""),
+        [_row(one, app.clock()) for one in found],
     )
 
 
@@ -145,7 +149,10 @@ def retry(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Deliver messages again, delivered ones too, with all their attempts before them."""
+    """Deliver messages again, delivered ones too, with all their attempts before them.
+
+    Their endpoint is called with the next tick, even where it asked for a longer wait.
+    """
     from newsletter.webhooks import endpoints, messages
 
     if bool(message) == bool(failed_of):
@@ -187,10 +194,20 @@ def try_(endpoint: EndpointId, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if answer.is_taken else 1)
 
 
-def _row(one: Endpoint) -> tuple[Any, ...]:
+def _row(one: Endpoint, now: datetime) -> tuple[Any, ...]:
     told = ", ".join(one.kinds) + (", with addresses" if one.sends_addresses else "")
-    gone = f"removed {stamp(one.removed_at)}: {one.removed_because}" if one.removed_at else ""
-    return one.id, one.url, told, stamp(one.added_at), one.waiting, one.failed, gone
+    return one.id, one.url, told, stamp(one.added_at), one.waiting, one.failed, _plight(one, now)
+
+
+def _plight(one: Endpoint, now: datetime) -> str:
+    """Why it is not told; "" for one that takes what it is told."""
+    if one.removed_at:
+        return f"removed {stamp(one.removed_at)}: {one.removed_because}"
+    if not one.failing_since:
+        return ""
+    is_held = one.held_until is not None and one.held_until > now
+    until = f", asked to wait until {stamp(one.held_until)}" if is_held else ""
+    return f"takes nothing since {stamp(one.failing_since)}{until}"
 
 
 def _logged(one: Logged) -> tuple[Any, ...]:

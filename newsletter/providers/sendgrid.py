@@ -165,7 +165,7 @@ class _Call:
 
     planned: requests as they were cut. waiting: what is left of one of them, or its halves; they
     are settled before the next planned one leaves, so that what has no receipt is never more than
-    one request.
+    one request. That one content is taken says nothing of the other.
     """
 
     def __init__(
@@ -186,7 +186,10 @@ class _Call:
         self._held: list[Receipt] = []
 
     def __iter__(self) -> Iterator[Receipt]:
+        last: Content | None = None
         for request in self._planned:
+            if request[0] is not last:
+                last, self._has_taken = request[0], False
             self._waiting.append(request)
             while self._waiting:
                 yield from self._settle(*self._waiting.popleft())

@@ -8,6 +8,7 @@ endpoint. Of an answer the status is read and one header; its body is thrown awa
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import timedelta
 from time import monotonic
 from typing import Final, NamedTuple
@@ -21,6 +22,9 @@ MAX_CONNECTIONS: Final = 20
 MAX_DISCARDED_BYTES: Final = 65_536  # of a body, so that the connection can be used again
 GONE: Final = 410
 BUSY: Final = frozenset({429, 502, 503, 504})  # the endpoint as a whole has enough
+
+# It logs each call with the whole address, and some endpoints carry a key in theirs.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 _AGENT = f"newsletter/{__version__} (webhooks)"
 # An endpoint on this machine is called from here, whatever proxy leads out of it.

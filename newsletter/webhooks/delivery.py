@@ -22,7 +22,7 @@ from sqlmodel import Session
 from newsletter.app import App
 from newsletter.errors import NotFoundError
 from newsletter.providers.standard_webhooks import read_secret, sign
-from newsletter.webhooks import calls, endpoints, facts, messages, schedule
+from newsletter.webhooks import calls, endpoints, facts, messages, patience, schedule
 from newsletter.webhooks.calls import Answer
 from newsletter.webhooks.kinds import Kind, subscriber_of, with_address
 from newsletter.webhooks.messages import Claim, MessageState
@@ -101,6 +101,7 @@ class Round:
             due_at = None if wait is None else now + wait
             if messages.settle(session, claimed, state, due_at=due_at, now=now):
                 self.counts[state] += 1
+            patience.note(session, claimed.endpoint_id, answer, now=now)
             if answer.status == calls.GONE:
                 self._switch_off(session, claimed.endpoint_id)
             elif answer.is_of_all:

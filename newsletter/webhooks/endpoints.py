@@ -36,7 +36,11 @@ _PLAIN = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint as operators see it: without its secret. waiting, failed: messages."""
+    """An endpoint as operators see it: without its secret. waiting, failed: messages.
+
+    failing_since: of the calls since which it took nothing, the first. held_until: it asked not to
+    be called before.
+    """
 
     id: int
     url: str
@@ -48,6 +52,8 @@ class Endpoint:
     removed_because: str
     waiting: int = 0
     failed: int = 0
+    failing_since: datetime | None = None
+    held_until: datetime | None = None
 
 
 def host_of(url: str) -> str:
@@ -203,6 +209,8 @@ def _shown(row: WebhookEndpoint, waiting: int = 0, failed: int = 0) -> Endpoint:
         removed_because=row.removed_because,
         waiting=waiting,
         failed=failed,
+        failing_since=row.failing_since,
+        held_until=row.held_until,
     )
 
 

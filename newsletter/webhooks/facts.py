@@ -19,7 +19,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 from newsletter.editorial import issues
 from newsletter.store.feedback import WebhookEndpoint
 from newsletter.webhooks import messages
-from newsletter.webhooks.kinds import TOLD_OF, Kind, body
+from newsletter.webhooks.kinds import TOLD_OF, Kind, body, stamp
 from subscribers.models import ConsentAction
 
 AT_ONCE = 5_000  # facts of a table in one transaction
@@ -57,12 +57,17 @@ _TOLD = text("UPDATE issue SET told_at = :now WHERE id = :id").bindparams(
 
 
 class Fact(NamedTuple):
-    """Something that happened; `event` names it, and no other."""
+    """Something that happened. row: where it is on record, as `issue:7`."""
 
-    event: str
+    row: str
     kind: Kind
     at: datetime
     data: Mapping[str, Any]
+
+    @property
+    def event(self) -> str:
+        """Names it, and no other: a row's number alone is given anew after a restored backup."""
+        return f"{self.row}:{stamp(self.at)}"
 
 
 class _Table(NamedTuple):

@@ -21,6 +21,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.store.feedback import WebhookEndpoint, WebhookMessage
+from newsletter.webhooks import patience
 from newsletter.webhooks.kinds import Kind, body
 
 LEASE: Final = timedelta(minutes=1)  # well above what a call may take
@@ -35,7 +36,7 @@ class MessageState(StrEnum):
 
 
 class New(NamedTuple):
-    """A message to be written. event: what happened, by which an endpoint is told once."""
+    """A message to be written. event: what happened and when, of which an endpoint is told once."""
 
     endpoint_id: int
     event: str
@@ -95,7 +96,8 @@ _WRITE = _timed(
 _DUE_ENDPOINTS = _timed(
     "SELECT d.id FROM (SELECT e.id, (SELECT min(m.due_at) FROM webhook_message m"
     " WHERE m.endpoint_id = e.id AND m.state = 'planned') AS due_at"
-    " FROM webhook_endpoint e WHERE e.removed_at IS NULL) d"
+    " FROM webhook_endpoint e WHERE e.removed_at IS NULL"
+    " AND (e.held_until IS NULL OR e.held_until <= :now)) d"
     " WHERE d.due_at <= :now ORDER BY d.due_at, d.id"
 )
 
@@ -106,7 +108,8 @@ _NEXT = _timed(
     " e.sends_addresses"
     " FROM webhook_message m JOIN webhook_endpoint e ON e.id = m.endpoint_id"
     " WHERE m.endpoint_id = :endpoint_id AND m.state = 'planned' AND m.due_at <= :now"
-    " AND e.removed_at IS NULL ORDER BY m.due_at, m.id LIMIT 1"
+    " AND e.removed_at IS NULL AND (e.held_until IS NULL OR e.held_until <= :now)"
+    " ORDER BY m.due_at, m.id LIMIT 1"
 )
 _CLAIM = _timed(
     "UPDATE webhook_message SET attempts = attempts + 1, due_at = :until"
@@ -124,10 +127,13 @@ _ATTEMPT = _timed(
     " VALUES (:id, :now, :status, :trouble, :took_ms)"
 )
 
-# The endpoint's planned part of ix_webhook_message_due.
+# The endpoint's planned part of ix_webhook_message_due; the endpoint by primary key. A message's
+# age is not enough: the silence may have been ours, or a person said to try it again.
 _GIVE_UP_OLD = _timed(
     "UPDATE webhook_message SET state = 'failed', due_at = NULL, ended_at = :now"
     " WHERE endpoint_id = :endpoint_id AND state = 'planned' AND created_at < :before"
+    " AND EXISTS (SELECT 1 FROM webhook_endpoint e"
+    " WHERE e.id = :endpoint_id AND e.failing_since < :before)"
 ).bindparams(bindparam("before", type_=UTCDateTime()))
 _DROP = _timed(
     "UPDATE webhook_message SET state = 'dropped', due_at = NULL, ended_at = :now"
@@ -233,8 +239,8 @@ def write_test(session: Session, endpoint_id: int, *, now: datetime) -> Claim:
 def wire_id(secret: str, event: str) -> str:
     """The `webhook-id`: one for each thing an endpoint is told, on every attempt.
 
-    Not the row's number: that is given anew after old messages were forgotten or a backup restored,
-    and a receiver would take the news for what it had already.
+    Not of numbers of rows alone: those are given anew once a backup was restored, and a receiver
+    would take the news for what it had already. So `event` holds the instant as well.
     """
     return "msg_" + hmac.digest(secret.encode(), event.encode(), hashlib.sha256).hex()[:32]
 
@@ -271,7 +277,7 @@ def note_attempt(
 
 
 def give_up_old(session: Session, endpoint_id: int, *, before: datetime, now: datetime) -> int:
-    """Ends what was written before an instant for an endpoint that does not answer; how many."""
+    """Ends what was written before an instant, if the endpoint fails since before it; how many."""
     values = {"endpoint_id": endpoint_id, "before": before, "now": now}
     done: Any = session.execute(_GIVE_UP_OLD, values)
     return int(done.rowcount)
@@ -286,10 +292,12 @@ def drop(session: Session, endpoint_id: int, *, now: datetime) -> None:
 def again(session: Session, message_id: int, *, now: datetime) -> None:
     """The message is due now, with all its attempts before it; it keeps its id.
 
-    Raises NotFoundError; RefusedError where its endpoint was removed.
+    Its endpoint's failing counts from here on, and no wait it asked for holds any more.
+    Raises NotFoundError; RefusedError where the endpoint was removed.
     """
     done: Any = session.execute(_AGAIN, {"id": message_id, "now": now})
     if done.rowcount:
+        patience.begin_anew(session, session.get_one(WebhookMessage, message_id).endpoint_id)
         return
     known = text("SELECT 1 FROM webhook_message WHERE id = :id")
     if session.execute(known, {"id": message_id}).first() is None:
@@ -305,6 +313,8 @@ def again(session: Session, message_id: int, *, now: datetime) -> None:
 def failed_again(session: Session, endpoint_id: int, *, now: datetime) -> int:
     """The same for every message of an endpoint that was given up; how many."""
     done: Any = session.execute(_FAILED_AGAIN, {"endpoint_id": endpoint_id, "now": now})
+    if done.rowcount:
+        patience.begin_anew(session, endpoint_id)
     return int(done.rowcount)
 
 

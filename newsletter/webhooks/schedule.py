@@ -15,7 +15,7 @@ WAITS: Final = tuple(
 ATTEMPTS: Final = len(WAITS) + 1
 SPREAD: Final = 0.2  # of a wait, at most, on top: what failed together shall not come together
 PATIENCE: Final = timedelta(days=1)  # the longest wait an endpoint can ask for
-GIVE_UP_AFTER: Final = timedelta(days=4)  # behind an endpoint that does not answer
+GIVE_UP_AFTER: Final = timedelta(days=4)  # of failing, behind an endpoint that does not answer
 
 
 def wait_after(attempts: int, *, chance: float, asked: timedelta | None = None) -> timedelta | None:

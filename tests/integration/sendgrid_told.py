@@ -97,11 +97,11 @@ class Told:
             assert len(open_keys) <= SendGrid.at_once
 
 
-def mailing(content: Content = CONTENT) -> Mailing:
+def mailing(content: Content = CONTENT, untracked: Content | None = None) -> Mailing:
     def never(_: Envelope) -> bytes:
         raise AssertionError("SendGrid joins mail and reader itself")
 
-    return Mailing("2026-W48", never, content)
+    return Mailing("2026-W48", never, content, untracked)
 
 
 def envelopes(*keys: int) -> list[Envelope]:
@@ -120,6 +120,7 @@ def tell(
     readers: Sequence[Envelope],
     *,
     content: Content = CONTENT,
+    untracked: Content | None = None,
     key: str = KEY,
     timeout_s: float = 5,
     sandbox: bool = False,
@@ -138,7 +139,7 @@ def tell(
         sandbox=sandbox,
     )
     try:
-        for receipt in provider.submit(mailing(content), readers, told):
+        for receipt in provider.submit(mailing(content, untracked), readers, told):
             told.heard(receipt)
     except TransientError as error:
         told.error = error

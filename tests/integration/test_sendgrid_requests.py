@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,16 @@ from newsletter.providers.sendgrid import SUSPICIOUS, SendGrid
 
 LATER = Act(429, (("X-RateLimit-Reset", "1"),))
 TAKEN = Act(202, (("X-Message-Id", "a"),), accepts=True)
+UNTRACKED = "<p>Hello zqHname7zq, uncounted</p>"
+
+
+class RefusesUntracked(FakeSendGrid):
+    """Names nobody at fault: it is the content."""
+
+    def judge(self, payload: Any) -> Act:
+        if payload["content"][1]["value"] == UNTRACKED:
+            return Act(400, body=error("Bad Request"))
+        return super().judge(payload)
 
 
 @pytest.fixture(autouse=True)
@@ -211,6 +222,17 @@ def test_nobody_is_told_of_a_refusal_that_may_be_the_mailings_fault(fake: FakeSe
     assert shown(told) == [
         "on record q1 1", "posted q1 1", "told 1", "on record q2 200", "posted q2 200", "told 200",
     ]  # fmt: skip
+
+
+def test_one_content_that_is_taken_does_not_speak_for_the_other() -> None:
+    """The untracked content is refused, in front of which a hundred readers had the tracked one."""
+    with RefusesUntracked(keys={KEY}) as fake:
+        readers = [replace(one, is_tracked=one.key <= 100) for one in envelopes(*range(1, 201))]
+        told = tell(fake, readers, untracked=replace(CONTENT, html=UNTRACKED))
+        assert "refuses the mailing itself: SendGrid answered 400; Bad Request" in str(told.error)
+        assert told.keys(Outcome.SUBMITTED) == list(range(1, 101))
+        assert told.keys(Outcome.FAILED) == []
+        assert len(fake.payloads) < 3 * SUSPICIOUS
 
 
 @pytest.mark.parametrize("reset", ["1", "1800000001"], ids=["seconds", "an instant"])
