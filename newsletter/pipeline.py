@@ -149,7 +149,14 @@ def approve(app: App, ref: str, *, by: str) -> IssueDetails:
             hint=f"look at it again (`newsletter issue show {issue.ref}`), then approve",
         )
     with app.session() as session:
-        approvals.grant(session, issue.id, sha256=issue.sha256, by=by, now=app.clock())
+        approvals.grant(
+            session,
+            issue.id,
+            sha256=issue.sha256,
+            by=by,
+            tracking=app.settings.tracking,
+            now=app.clock(),
+        )
         renders.refuse_what_is_no_message(app, session, issue)
         return issues.details(session, issue.id)
 
@@ -323,8 +330,10 @@ def _freeze_audience(app: App, session: Session, issue: IssueDetails) -> None:
 
 def _refuse_unapproved(app: App, session: Session, issue: IssueDetails) -> None:
     """Raises ApprovalError unless what the issue renders to now is what was approved."""
-    fresh = app.renderer.issue(renders.issue_view(app, session, issue.id), checked=False)
-    reason = approvals.why_void(session, issue.id, fresh.sha256)
+    sha256, differences = renders.as_of_now(app, session, issue)
+    reason = approvals.why_void(
+        session, issue.id, sha256, tracking=app.settings.tracking, differences=differences
+    )
     if reason:
         raise ApprovalError(
             f"issue {issue.ref} is not approved: {reason}",

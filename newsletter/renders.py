@@ -24,10 +24,13 @@ from newsletter.editorial import (
 from newsletter.editorial.issues import IssueDetails
 from newsletter.editorial.rebuilds import Rebuilt
 from newsletter.editorial.views import comparison_view
+from newsletter.errors import RefusedError
 from newsletter.rendering import examination, snapshot, untracked
 from newsletter.rendering.view import IssueView
 from newsletter.store.models import Issue
 from subscribers.audience import Reader
+
+MOST_TOLD = 3  # differences between two renders, in a sentence
 
 
 def issue_view(app: App, session: Session, issue_id: int) -> IssueView:
@@ -100,7 +103,27 @@ def keep(app: App, session: Session, issue_id: int, *, because: str, twice: bool
     changed = planning.keep_render(session, issue_id, fresh, inputs=inputs, now=app.clock())
     if changed and approvals.void(session, issue_id, reason=because, now=app.clock()):
         planning.back_to_planned(session, issue_id)
+        if issue_view(app, session, issue_id) != view:  # planned, it counts votes anew
+            keep(app, session, issue_id, because=because, twice=twice)
     return changed
+
+
+def as_of_now(app: App, session: Session, issue: IssueDetails) -> tuple[str, str]:
+    """The hash of what the issue renders to now, and what it comes from that it did not before.
+
+    The second for a person; "" where the bytes are those that are stored, or no snapshot is.
+    """
+    view = issue_view(app, session, issue.id)
+    fresh = app.renderer.issue(view, checked=False)
+    if fresh.sha256 == issue.sha256:
+        return fresh.sha256, ""
+    try:
+        then = snapshot.read(issues.rendered(session, issue.id).inputs)
+    except RefusedError:
+        return fresh.sha256, ""
+    now = snapshot.take(view, fresh, dict(issues.revisions(session, issue.id)))
+    found = (*snapshot.differences(then, now), *snapshot.moved_on(then, now))
+    return fresh.sha256, ", ".join(found[:MOST_TOLD])
 
 
 def rebuild(app: App, ref: str) -> Rebuilt:

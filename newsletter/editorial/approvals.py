@@ -18,14 +18,23 @@ EVERYONE = "all"  # the audience rule: everyone ever confirmed and not erased
 UNTRACKED = ", nobody tracked"  # after the rule of an issue that counts nobody's reading
 
 
-def audience_of(session: Session, issue: IssueDetails) -> str:
+def audience_of(session: Session, issue: IssueDetails, *, tracking: bool) -> str:
     """The audience rule: everyone; of a correction, those who may have got what it corrects.
 
     Of an issue for a segment its name and the rule it has now, so that an approval is void once
-    the segment means other people; and so it is once their reading is to be counted after all, or
-    no more. Raises SegmentError where the segment is no more.
+    the segment means other people; and so it is once their reading is to be counted after all, by
+    the issue or by the setting `tracking`. Raises SegmentError where the segment is no more.
     """
-    return _rule(session, issue) + ("" if issue.is_tracked else UNTRACKED)
+    return _rule(session, issue) + ("" if tracking and issue.is_tracked else UNTRACKED)
+
+
+def _covers(session: Session, approved: str, issue: IssueDetails, *, tracking: bool) -> bool:
+    """Whether an approval of the audience `approved` is one of the audience there is now.
+
+    With tracking switched off by setting it stays: of the same readers less is kept than an editor
+    agreed to. Never the other way round.
+    """
+    return approved in {audience_of(session, issue, tracking=one) for one in (tracking, True)}
 
 
 def _rule(session: Session, issue: IssueDetails) -> str:
@@ -37,10 +46,18 @@ def _rule(session: Session, issue: IssueDetails) -> str:
     return f"{issue.audience}: {segment.rule}"
 
 
-def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: datetime) -> None:
+def grant(
+    session: Session,
+    issue_id: int,
+    *,
+    sha256: str | None,
+    by: str,
+    tracking: bool,
+    now: datetime,
+) -> None:
     """Binds an approval to the render that was looked at, `sha256`, if it still stands.
 
-    Raises ApprovalError, saying what is open.
+    tracking: the publication's setting. Raises ApprovalError, saying what is open.
     """
     issue = issues.details(session, issue_id)
     if issue.sha256 != sha256:  # another editor was quicker
@@ -70,7 +87,7 @@ def grant(session: Session, issue_id: int, *, sha256: str | None, by: str, now: 
         models.Approval(
             issue_id=issue_id,
             sha256=issue.sha256,
-            audience=audience_of(session, issue),
+            audience=audience_of(session, issue, tracking=tracking),
             by=by.strip(),
             at=now,
         )
@@ -89,8 +106,13 @@ def void(session: Session, issue_id: int, *, reason: str, now: datetime) -> bool
     return bool(standing)
 
 
-def why_void(session: Session, issue_id: int, sha256: str) -> str:
-    """Why the issue, which renders to `sha256` now, may not go out; "" when it may."""
+def why_void(
+    session: Session, issue_id: int, sha256: str, *, tracking: bool, differences: str = ""
+) -> str:
+    """Why the issue, which renders to `sha256` now, may not go out; "" when it may.
+
+    tracking: the publication's setting. differences: what the render comes from and did not then.
+    """
     issue = issues.details(session, issue_id)
     approval = issue.approval
     if approval is None:
@@ -98,8 +120,9 @@ def why_void(session: Session, issue_id: int, sha256: str) -> str:
     if approval.voided_at is not None:
         return f"the approval by {approval.by} is void: {approval.void_reason}"
     if approval.sha256 != sha256:
-        return "it renders differently from what was approved (a template or a setting changed)"
-    if approval.audience != audience_of(session, issue):
+        told = f" ({differences})" if differences else ""
+        return f"it renders differently from what was approved{told}"
+    if not _covers(session, approval.audience, issue, tracking=tracking):
         return f"it was approved for the audience {approval.audience!r}, which has changed"
     drafts = issues.unfinished_items(session, issue_id)
     if drafts:

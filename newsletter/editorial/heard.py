@@ -2,7 +2,7 @@
 
 Votes go on coming in, and an approval is bound to bytes: so an issue counts once, when it is
 planned, and keeps to that in every render of its own. It counts anew where another issue has gone
-out between.
+out between; once it is approved, it tells what its editor has seen, whatever goes out before it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import and_, or_
 from sqlmodel import Session, col, select
 
 from newsletter.editorial import issues, votes
@@ -20,6 +19,7 @@ from newsletter.rendering import snapshot
 from newsletter.rendering.verdicts import headline
 from newsletter.rendering.view import HeardComparisonView, HeardToolView, HeardView
 from newsletter.store import models
+from newsletter.store.states import IssueState
 
 DayOf = Callable[[datetime], date]  # an instant's day on the publication's calendar
 
@@ -29,14 +29,14 @@ def before(
 ) -> HeardView | None:
     """What the issue tells of the one before it; None where there is none before it."""
     issue = issues.row(session, issue_id)
+    if issue.state == IssueState.APPROVED or issue.frozen_at is not None:
+        return _kept(session, issue)
     last = _issue_before(session, issue)
     if last is None:
         return None
     kept = _kept(session, issue)
     if kept is not None and kept.issue == last.id:
         return kept
-    if issue.frozen_at is not None:
-        return kept  # it went out before there was this to tell
     heard = (
         _heard(session, slug, public_url=public_url)
         for slug, _revision in issues.revisions(session, issues.id_of(last))
@@ -65,7 +65,7 @@ def _heard(session: Session, slug: str, *, public_url: str) -> HeardComparisonVi
 
 
 def _issue_before(session: Session, issue: models.Issue) -> models.Issue | None:
-    """The last of its kind that was frozen before it; real readers are told of no samples."""
+    """The last of its kind that was frozen; real readers are told of no samples."""
     table = models.Issue
     query = (
         select(table)
@@ -76,11 +76,6 @@ def _issue_before(session: Session, issue: models.Issue) -> models.Issue | None:
     )
     if not issue.samples:
         query = query.where(col(table.samples).is_(False))
-    if issue.frozen_at is not None:
-        at, number = col(table.frozen_at), col(table.id)
-        query = query.where(
-            or_(at < issue.frozen_at, and_(at == issue.frozen_at, number < issue.id))
-        )
     return session.exec(query).first()
 
 

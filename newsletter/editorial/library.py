@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import update
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import Select
 
+from newsletter.editorial import respelling
 from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.issues import WEEKLY
 from newsletter.editorial.selection import Candidate
 from newsletter.errors import NotFoundError, RefusedError, StoreError
-from newsletter.store import feedback, models
+from newsletter.store import models
 from newsletter.store.states import ComparisonState, IssueState
 
 # An issue in one of these holds its comparisons no longer.
@@ -93,6 +93,16 @@ def load_revision(session: Session, slug: str, number: int | None = None) -> Com
     return Comparison.from_body(found.body)
 
 
+def tool_pairs(session: Session, slug: str) -> list[respelling.Pair]:
+    """The slugs of the comparison's two tools, revision after revision."""
+    query = (
+        select(models.ComparisonRevision)
+        .where(models.ComparisonRevision.comparison_id == _id(_row(session, slug)))
+        .order_by(col(models.ComparisonRevision.number))
+    )
+    return [Comparison.from_body(one.body).tool_slugs for one in session.exec(query)]
+
+
 def listed(session: Session, *, samples: bool) -> list[Comparison]:
     """Finished and published comparisons for pages, newest first; `samples` shows invented ones."""
     row = models.Comparison
@@ -132,8 +142,8 @@ def _revise(
     session: Session, row: models.Comparison, comparison: Comparison, now: datetime
 ) -> None:
     if row.revision:
-        before = load_revision(session, row.slug).tool_slugs
-        _carry_votes(session, _id(row), before, comparison.tool_slugs)
+        known = tool_pairs(session, row.slug)
+        respelling.carry_votes(session, _id(row), known, comparison.tool_slugs)
     row.revision += 1
     row.sample = comparison.sample
     if row.state != ComparisonState.PUBLISHED:
@@ -151,21 +161,6 @@ def _revise(
             imported_at=now,
         )
     )
-
-
-def _carry_votes(
-    session: Session, comparison_id: int, before: tuple[str, str], after: tuple[str, str]
-) -> None:
-    """A tool that is respelled keeps its votes: its place tells which it was."""
-    for was, now in zip(before, after, strict=True):
-        if was in after or now in before:  # it stayed, or the two changed places
-            continue
-        for table in (feedback.Vote, feedback.Ballot):
-            session.execute(
-                update(table)
-                .where(col(table.comparison_id) == comparison_id, col(table.tool) == was)
-                .values(tool=now)
-            )
 
 
 def _current_sha256(session: Session, row: models.Comparison) -> str | None:

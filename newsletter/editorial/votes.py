@@ -18,9 +18,10 @@ from sqlalchemy import bindparam, delete, text
 from sqlmodel import Session, col, select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from newsletter.editorial import ballots, library
+from newsletter.editorial import library, respelling
 from newsletter.editorial.ballots import Ballot, Standing
 from newsletter.editorial.content_model import Comparison
+from newsletter.editorial.judging import ballots_of, judge_again, votes_of
 from newsletter.editorial.tallies import Tally
 from newsletter.errors import NotFoundError
 from newsletter.rendering.view import Verdict
@@ -96,11 +97,10 @@ def ask(session: Session, *, issue_id: int, slug: str, tool: str) -> Question:
     ).first()
     if item is None:
         raise NotFoundError(f"{slug} was not in that issue", hint="use the link from the mail")
-    then = library.load_revision(session, slug, item).tool_slugs
-    place = _place(tool, now=comparison.tool_slugs, then=then)
-    if place is None:
+    name = _called_now(session, slug, tool, item, comparison.tool_slugs)
+    if name is None:
         raise NotFoundError(f"{slug} has no tool {tool!r}", hint="use the link from the mail")
-    return Question(comparison_id, comparison, place)
+    return Question(comparison_id, comparison, comparison.tool_slugs.index(name))
 
 
 def may_vote(session: Session, subscriber_id: int) -> bool:
@@ -177,23 +177,6 @@ def put(session: Session, subscriber_id: int, ballot: Ballot) -> None:
     judge_again(session, subscriber_id)
 
 
-def judge_again(session: Session, subscriber_id: int) -> None:
-    """Brings a reader's votes to what all their ballots come to, as they are judged by now."""
-    wanted = ballots.judged(_ballots(session, subscriber_id))
-    rows = {(vote.comparison_id, vote.tool): vote for vote in _votes(session, subscriber_id)}
-    for (comparison_id, tool), found in wanted.items():
-        vote = rows.get((comparison_id, tool)) or feedback.Vote(
-            comparison_id=comparison_id,
-            tool=tool,
-            subscriber_id=subscriber_id,
-            verdict=found.verdict,
-            at=found.at,
-        )
-        _settle(vote, found)
-        session.add(vote)
-    session.flush()
-
-
 def cast_as_visitor(
     session: Session,
     comparison_id: int,
@@ -227,7 +210,8 @@ def tallies(session: Session, comparison_id: int) -> Mapping[str, Tally]:
 
 def withdraw(session: Session, subscriber_id: int) -> int:
     """Takes a reader's votes back, and all that led to them; how many votes there were."""
-    rows = _votes(session, subscriber_id)
+    locked(session, subscriber_id)  # who judges meanwhile would write back what is taken here
+    rows = votes_of(session, subscriber_id)
     for vote in rows:
         session.delete(vote)
     session.execute(
@@ -240,6 +224,7 @@ def withdraw(session: Session, subscriber_id: int) -> int:
 def of_reader(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
     """A reader's votes, as plain values for their own data."""
     slugs = dict(session.exec(select(models.Comparison.id, models.Comparison.slug)).all())
+    pressed = ballots_of(session, subscriber_id)
     return [
         {
             "comparison": slugs.get(vote.comparison_id),
@@ -249,11 +234,11 @@ def of_reader(session: Session, subscriber_id: int) -> list[dict[str, Any]]:
             "suspicion": vote.suspicion,
             "pressed": [
                 {"verdict": one.verdict.value, "at": one.at.isoformat()}
-                for one in _ballots(session, subscriber_id)
+                for one in pressed
                 if one.key == (vote.comparison_id, vote.tool)
             ],
         }
-        for vote in _votes(session, subscriber_id)
+        for vote in votes_of(session, subscriber_id)
     ]
 
 
@@ -264,50 +249,15 @@ def _comparison_id(session: Session, slug: str) -> int:
     )
 
 
-def _place(tool: str, *, now: tuple[str, str], then: tuple[str, str]) -> int | None:
+def _called_now(
+    session: Session, slug: str, tool: str, item: int, now: tuple[str, str]
+) -> str | None:
+    """What the `tool` of revision `item` is called now; None where it is gone, or never was."""
     if tool in now:
-        return now.index(tool)
-    if tool not in then:
-        return None
-    place = then.index(tool)
-    return None if now[place] in then else place  # it is the other one, moved: this one is gone
-
-
-def _settle(vote: feedback.Vote, found: Standing) -> None:
-    vote.verdict, vote.at = found.verdict, found.at
-    vote.issue_id, vote.suspicion = found.issue_id, found.suspicion
+        return tool
+    known = library.tool_pairs(session, slug)
+    return respelling.called_now(tool, known[item - 1 :], known)
 
 
 def _standing(vote: feedback.Vote) -> Standing:
     return Standing(Verdict(vote.verdict), vote.at, vote.issue_id or 0, vote.suspicion)
-
-
-def _ballots(session: Session, subscriber_id: int) -> list[Ballot]:
-    """By the first part of the primary key."""
-    rows = session.exec(
-        select(feedback.Ballot)
-        .where(feedback.Ballot.subscriber_id == subscriber_id)
-        .order_by(col(feedback.Ballot.at))
-    )
-    return [
-        Ballot(
-            one.comparison_id,
-            one.tool,
-            Verdict(one.verdict),
-            one.at,
-            one.issue_id,
-            one.is_hurried,
-            one.is_machine,
-        )
-        for one in rows
-    ]
-
-
-def _votes(session: Session, subscriber_id: int) -> list[feedback.Vote]:
-    """By the index on subscriber_id."""
-    query = (
-        select(feedback.Vote)
-        .where(feedback.Vote.subscriber_id == subscriber_id)
-        .order_by(col(feedback.Vote.id))
-    )
-    return list(session.exec(query))

@@ -1,7 +1,7 @@
 """Ship or skip: a reader's vote behind a link of their mail, a visitor's on a comparison's page.
 
 GET and HEAD show what would be said; POST says it. A vote that comes sooner than a person presses
-is kept apart, and asked for once more.
+is kept apart, and asked for once more; so is what a page of somebody else's sends.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from newsletter.editorial.views import comparison_view
 from newsletter.editorial.votes import Outcome, Question
 from newsletter.rendering.view import ComparisonView, ToolView, Verdict
 from newsletter.tokens import DeliveryToken
-from newsletter.web.asking import came_hurried
-from newsletter.web.forms import Form
+from newsletter.web.asking import STALE, again, came_hurried
+from newsletter.web.forms import Fields, Form
 from newsletter.web.limits import TRAP
 from newsletter.web.pages import AnySite, Site, client_ip, site_of
 from newsletter.web.public import READ, comparison_page
@@ -35,6 +35,7 @@ APART = (
     "That came together with other presses, faster than a person makes them. Wait ten seconds and "
     "press once more: then it counts."
 )
+ELSEWHERE = "That came from a page that is not ours. Nothing is counted yet: press the button here."
 TOO_MANY = "That is a lot of votes within an hour. Nothing more is counted for now; try later."
 NOTHING_CHOSEN = "Choose ship or skip for at least one of the two."
 THANKS = "Counted, thank you. Vote again to change it."
@@ -101,6 +102,8 @@ def vote(site: AnySite, request: Request, link: AnyLink, fields: Form) -> Respon
     app, reader = site.app, link.asked.subscriber_id
     if not reader:
         return _to_the_comparison(site, link)
+    if _came_from_elsewhere(request):
+        return _page(site, link, note=ELSEWHERE, status=403)
     is_hurried = came_hurried(site, fields)
     with app.session() as session:
         door = app.keyring.fingerprint(f"voter:{reader}")
@@ -129,12 +132,14 @@ def vote(site: AnySite, request: Request, link: AnyLink, fields: Form) -> Respon
 def vote_as_visitor(site: AnySite, request: Request, slug: str, fields: Form) -> Response:
     """One vote a visitor, tool and month, kept apart from those of readers."""
     app, now = site.app, site.app.clock()
+    if _came_from_elsewhere(request):
+        return comparison_page(site, slug, note=ELSEWHERE, status=403)
     with app.session(readonly=True) as session:
         comparison_id, comparison = votes.open_poll(session, slug)
     said = {tool: fields.get(FIELD + tool, "") for tool in comparison.tool_slugs}
     chosen = {tool: Verdict(one) for tool, one in said.items() if one in set(Verdict)}
-    if fields.get(TRAP) or came_hurried(site, fields):
-        return comparison_page(site, slug, note=HASTY, said=said)
+    if why := _once_more(site, fields):
+        return comparison_page(site, slug, note=why, said=said)
     if not chosen:
         return comparison_page(site, slug, error=NOTHING_CHOSEN, status=422)
     network = visitor_network(client_ip(request))
@@ -149,6 +154,19 @@ def vote_as_visitor(site: AnySite, request: Request, slug: str, fields: Form) ->
     if not is_admitted:
         return comparison_page(site, slug, note=TOO_MANY, said=said, status=429)
     return comparison_page(site, slug, note=THANKS, said=said)
+
+
+def _once_more(site: Site, fields: Fields) -> str:
+    """Why a visitor's form is shown again; "" where it is not. One stamp serves for a day."""
+    why = again(site, fields)
+    if why == STALE:
+        return STALE
+    return HASTY if why or fields.get(TRAP) else ""
+
+
+def _came_from_elsewhere(request: Request) -> bool:
+    """Whether a browser says that somebody else's page made it send this; not all browsers tell."""
+    return request.headers.get("sec-fetch-site") == "cross-site"
 
 
 def _to_the_comparison(site: Site, link: Link) -> Response:

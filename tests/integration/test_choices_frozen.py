@@ -162,7 +162,9 @@ def test_an_approval_is_for_the_rule_the_segment_had(tmp_path: Path) -> None:
     with app.session() as session:
         segments.save(session, "beta", "not tracked", by="ann", now=NOW)
         assert approved.sha256
-        assert "has changed" in approvals.why_void(session, approved.id, approved.sha256)
+        assert "has changed" in approvals.why_void(
+            session, approved.id, approved.sha256, tracking=True
+        )
     with pytest.raises(ApprovalError, match="segment:beta: tracked"):
         pipeline.freeze(app, approved)
     with app.session() as session:

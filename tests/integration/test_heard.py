@@ -13,13 +13,17 @@ from publication import MONDAY, SLOT, at, finished, open_home, planned_and_appro
 from newsletter import pipeline, renders
 from newsletter.app import App
 from newsletter.editorial import issues, votes
-from newsletter.editorial.content_model import slug_of
+from newsletter.editorial.planning import Changes
+from newsletter.errors import ApprovalError
 from newsletter.rendering.view import HeardView, Verdict, VoteView
+from newsletter.slugs import slug_of
+from newsletter.weeks import IssueWeek
 
 pytestmark = pytest.mark.slow
 
 TITLE = "Left vs Right"
 NEXT = MONDAY + timedelta(days=7)
+SECOND = IssueWeek.parse("2026-W49")
 HAIKU, MISTRAL = "claude-haiku-open-weights", "mistral-8b-instruct-v3"
 
 
@@ -137,6 +141,58 @@ def test_an_issue_planned_early_counts_anew_once_the_one_before_went_out(tmp_pat
     assert told is not None
     assert len(told.comparisons) == 1
     app.engine.dispose()
+
+
+def two_approved_ahead(home: Path) -> App:
+    """Two weeks' issues, both approved before the first went out; then that, and a vote on it."""
+    app = open_home(home)
+    store(app, finished(TITLE))
+    readers(app, 3)
+    planned_and_approved(app)
+    store(app, finished("Next vs Other"))
+    pipeline.plan(app, SECOND)
+    pipeline.approve(app, str(SECOND), by="the editor")
+    pipeline.send(app, "2026-W48")
+    say(app, 1)
+    return next_week(app)
+
+
+def test_an_issue_approved_ahead_goes_out_as_approved_whatever_is_voted_on_the_first(
+    tmp_path: Path,
+) -> None:
+    app = two_approved_ahead(tmp_path / "home")
+    with app.session(readonly=True) as session:
+        approved = issues.find(session, str(SECOND)).sha256
+    pipeline.render(app, str(SECOND))
+    sent = pipeline.send(app, str(SECOND)).issue
+    assert (sent.state, sent.sha256) == ("done", approved)
+    rebuilt = renders.rebuild(at(app, NEXT + timedelta(days=9)), str(SECOND))
+    assert rebuilt.holds
+    assert rebuilt.moved_on == ()
+    app.engine.dispose()
+
+
+def test_an_issue_whose_approval_falls_tells_of_the_first_at_once(tmp_path: Path) -> None:
+    app = two_approved_ahead(tmp_path / "home")
+    edited = pipeline.edit(app, str(SECOND), Changes(intro="Other words."))
+    assert edited.standing_approval is None
+    with app.session(readonly=True) as session:
+        stored = issues.rendered(session, edited.id)
+    assert "What readers said" in stored.text
+    assert pipeline.approve(app, str(SECOND), by="the editor").state == "approved"
+    app.engine.dispose()
+
+
+def test_what_differs_from_the_approved_is_named(tmp_path: Path) -> None:
+    app = open_home(tmp_path / "home")
+    store(app, finished(TITLE))
+    readers(app, 1)
+    planned_and_approved(app)
+    app.engine.dispose()
+    moved = open_home(tmp_path / "home", public_url="https://elsewhere.example")
+    with pytest.raises(ApprovalError, match=r"renders differently .*publication\.url is different"):
+        pipeline.send(moved, "latest")
+    moved.engine.dispose()
 
 
 def pipeline_first(app: App) -> str:

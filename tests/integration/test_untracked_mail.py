@@ -30,6 +30,7 @@ from newsletter.editorial.planning import Changes
 from newsletter.errors import ApprovalError, RefusedError
 from newsletter.providers.base import Outcome
 from newsletter.rendering.links import CANARY
+from newsletter.rendering.slots import PLACEHOLDER
 from newsletter.rendering.untracked import untracked
 from newsletter.store.models import Delivery
 from subscribers.models import Subscriber
@@ -93,7 +94,7 @@ def is_counted(message: EmailMessage) -> bool:
     for part in (html, text):
         assert "/unsubscribe/" in part
         assert "/comparisons/left-vs-right" in part or COUNTING.search(part)
-        assert "zq" not in part  # no placeholder is left over
+        assert not PLACEHOLDER.search(part)
     counted = {bool(COUNTING.search(part)) for part in (html, text)}
     assert len(counted) == 1
     return counted.pop()
@@ -240,7 +241,26 @@ def test_an_approval_never_covers_another_tracking_even_unvoided(home: Path) -> 
         issue = issues.find(session, WEEK)
         issues.row(session, issue.id).is_tracked = False
         session.flush()
-        assert "has changed" in approvals.why_void(session, issue.id, issue.sha256 or "")
+        assert "has changed" in approvals.why_void(
+            session, issue.id, issue.sha256 or "", tracking=True
+        )
+
+
+def test_an_approval_of_plain_links_is_none_once_the_setting_tracks(home: Path) -> None:
+    app = open_home(home, tracking=False)
+    assert pipeline.approve(app, WEEK, by="the editor").standing_approval
+    tracking = open_home(home, tracking=True)
+    with pytest.raises(ApprovalError, match="nobody tracked"):
+        pipeline.send(tracking, WEEK)
+    assert in_outbox(tracking) == []
+
+
+def test_an_approval_stands_where_the_setting_tracks_nobody_any_more(home: Path) -> None:
+    """Of the same bytes to the same readers, less is kept than was agreed to."""
+    pipeline.approve(open_home(home), WEEK, by="the editor")
+    app = open_home(home, tracking=False)
+    assert pipeline.send(app, WEEK).proof.complete
+    assert list(counted(in_outbox(app)).values()) == [False] * 3
 
 
 def test_a_frozen_issues_tracking_is_settled(home: Path) -> None:

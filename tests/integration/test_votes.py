@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from publication import MONDAY, at, open_home, planned_and_approved, readers
 from served import SEED_SLUG
-from sqlalchemy import text
-from sqlmodel import Session
+from sqlalchemy import event, text
+from sqlmodel import Session, select
 
 from newsletter import own_data, pipeline
 from newsletter.app import App
-from newsletter.editorial import library, votes
+from newsletter.editorial import judging, library, votes
 from newsletter.editorial.content_model import Comparison
 from newsletter.editorial.tallies import Tally
 from newsletter.editorial.views import comparison_view
 from newsletter.editorial.votes import Outcome
 from newsletter.errors import NotFoundError
 from newsletter.rendering.view import Verdict, VoteView
+from newsletter.store.feedback import Ballot
 from subscribers import consent, suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
@@ -157,16 +159,36 @@ def test_what_a_machine_pressed_takes_no_persons_vote_away(session: Session) -> 
     for verdict, counted in (("skip", Tally(ship=1)), ("ship", Tally(skip=1)), ("", Tally(skip=1))):
         session.connection().execute(text(mark), {"verdict": verdict})
         session.expire_all()
-        votes.judge_again(session, 1)
+        judging.judge_again(session, 1)
         assert tally(session) == counted
 
 
 def test_a_vote_that_only_a_machine_pressed_is_kept_apart(session: Session) -> None:
     say(session, SHIP)
+    before = session.exec(select(Ballot)).all()  # held: judging reads them anew all the same
     session.connection().execute(text("UPDATE ballot SET is_machine = true"))
-    session.expire_all()
-    votes.judge_again(session, 1)
+    judging.judge_again(session, 1)
     assert tally(session) == Tally(suspect_ship=1)
+    assert [one.is_machine for one in before] == [True]
+
+
+@pytest.mark.parametrize("work", [judging.judge_again, votes.withdraw])
+def test_a_reader_is_held_before_their_ballots_are_looked_at(
+    session: Session, work: Callable[[Session, int], object]
+) -> None:
+    """Else of two at once, one would write votes of ballots it has not seen."""
+    say(session, SHIP)
+    said: list[str] = []
+    connection = session.connection()
+
+    def hear(*told: Any) -> None:
+        said.append(told[2])
+
+    event.listen(connection, "before_cursor_execute", hear)
+    work(session, 1)
+    event.remove(connection, "before_cursor_execute", hear)
+    assert "FROM subscriber" in said[0]
+    assert any("ballot" in one for one in said[1:])
 
 
 def test_visitors_are_tallied_apart_one_vote_each(session: Session) -> None:

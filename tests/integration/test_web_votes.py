@@ -263,6 +263,34 @@ def test_what_no_person_filled_in_is_shown_again(site: Served, fields: dict[str,
     assert site.rows("vote") == []
 
 
+def test_a_form_of_long_ago_is_shown_again_with_what_was_chosen(site: Served) -> None:
+    """Else one stamp, once taken, would serve a program for ever."""
+    stamp = site.stamp()
+    site.clock.forward(days=1, minutes=1)
+    form = {f"vote.{MISTRAL}": "ship", "website": "", "shown": stamp}
+    answer = site.client.post(f"{PAGE}/vote", data=form)
+    assert answer.status_code == 200
+    assert "shown more than a day ago" in answer.text
+    assert 'value="ship" checked' in answer.text
+    assert stamp not in answer.text
+    assert site.rows("vote") == []
+
+
+@pytest.mark.parametrize("origin", ["same-origin", "same-site", "none", "cross-site"])
+def test_only_our_own_pages_can_make_a_browser_vote(site: Served, origin: str) -> None:
+    form = {f"vote.{MISTRAL}": "ship", "website": "", "shown": site.stamp()}
+    headers = {"Sec-Fetch-Site": origin}
+    answers = [
+        site.client.post(one, data=form, headers=headers) for one in (way(site), f"{PAGE}/vote")
+    ]
+    if origin == "cross-site":
+        assert [one.status_code for one in answers] == [403, 403]
+        assert all("a page that is not ours" in one.text for one in answers)
+        assert everything(site)[:4] == [[], [], [], []]
+    else:
+        assert tally(site) == Tally(ship=1, visitors_ship=1)
+
+
 @pytest.mark.parametrize("said", [{}, {"mistral_8b_instruct_v3": "maybe"}, {"other": "ship"}])
 def test_a_form_without_a_choice_says_what_is_missing(site: Served, said: dict[str, str]) -> None:
     answer = say_as_visitor(site, **said)
