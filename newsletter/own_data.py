@@ -18,7 +18,7 @@ from newsletter.store import search
 from newsletter.store.feedback import Event, ProviderEvent, ToClassify
 from newsletter.store.models import Delivery, InboundReport, Issue, SystemMail
 from newsletter.store.states import SystemMailState
-from newsletter.tracking import classify
+from newsletter.tracking import classify, snapshots
 from newsletter.tracking.agents import coarse
 from subscribers import consent, erasure, tags
 from subscribers.models import (
@@ -98,6 +98,7 @@ def erase(app: App, session: Session, subscriber_id: int, *, source: str) -> Era
         _forget_what_providers_told(session, subscriber_id)
         _forget_mails(session, subscriber_id, names, [change or 0 for change in changes])
         _cut_texts(session, subscriber_id, names)
+        snapshots.outdate_of_reader(session, subscriber_id)
     return outcome
 
 

@@ -14,7 +14,7 @@ from newsletter.app import App
 from newsletter.editorial import library
 from newsletter.errors import NotFoundError
 from newsletter.tokens import DeliveryToken, MoveToken
-from newsletter.tracking import events
+from newsletter.tracking import events, snapshots
 from newsletter.tracking.events import EventKind
 from subscribers import audit, choices, consent, engagement, moving
 from subscribers.address import EmailAddress
@@ -151,7 +151,7 @@ def save(
         engagement.sign_of_life(session, subscriber_id, app.clock())
         if issue_id:
             _came_from(app, session, subscriber_id, issue_id, agent=agent, network=network)
-        return choices.save(
+        changed = choices.save(
             session,
             subscriber_id,
             _with_end(app, chosen, until),
@@ -159,6 +159,9 @@ def save(
             network=network,
             now=app.clock(),
         )
+        if chosen.is_tracked != page.chosen.is_tracked:
+            snapshots.outdate_of_reader(session, subscriber_id)
+        return changed
 
 
 def _came_from(

@@ -19,9 +19,11 @@ from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial import issues
 from newsletter.editorial.issues import IssueDetails
+from newsletter.errors import NewsletterError
 from newsletter.rendering.view import percent
-from newsletter.store.models import Issue, SystemMail
+from newsletter.store.models import Delivery, Issue, SystemMail
 from newsletter.tracking.figures import (
+    STAYED,
     ComparisonFigure,
     EarlierFigure,
     IssueFigures,
@@ -60,7 +62,11 @@ def tell(app: App) -> Iterator[str]:
     if not people:
         return
     for issue, report in _due(app, people):
-        figures = stats.load(app, issue.ref, fresh=True)
+        try:
+            figures = stats.load(app, issue.ref, fresh=True)
+        except NewsletterError as error:  # no other report waits for this one
+            yield f"{issue.ref}: no report after {report.name}: {error}"
+            continue
         facts = facts_of(figures, report.name, page_url=page_url(app, issue))
         with app.session() as session:
             for address in people:
@@ -84,7 +90,9 @@ def _due(app: App, people: Iterable[str]) -> list[tuple[IssueDetails, Report]]:
                 if not report.after <= now - sent_at < report.over:
                     continue
                 issue = issues.details(session, issue_id)
-                if not _was_told(app, session, issue, report, people):
+                if _was_told(app, session, issue, report, people):
+                    continue
+                if _has_left(session, issue_id):
                     found.append((issue, report))
     return found
 
@@ -96,6 +104,15 @@ def _sent_lately(session: Session, now: datetime) -> list[tuple[int, datetime]]:
         col(Issue.frozen_at) <= now - min(one.after for one in REPORTS),
     )
     return [(issue_id, at) for issue_id, at in session.exec(query) if issue_id and at]
+
+
+def _has_left(session: Session, issue_id: int) -> bool:
+    """Whether anything of it was handed over: of one cancelled before that, there is no word."""
+    # The issue's part of delivery's primary key, up to the first that was.
+    query = select(Delivery.issue_id).where(
+        Delivery.issue_id == issue_id, col(Delivery.state).not_in(STAYED)
+    )
+    return session.exec(query.limit(1)).first() is not None
 
 
 def _was_told(

@@ -11,6 +11,7 @@ from sqlmodel import Session, col, select
 from newsletter.app import App
 from newsletter.editorial import issues, library, votes
 from newsletter.editorial.tallies import Tally
+from newsletter.errors import NewsletterError
 from newsletter.store.models import Issue
 from newsletter.tracking import snapshots, stats
 from newsletter.tracking.figures import (
@@ -58,10 +59,20 @@ def load_list(app: App, *, fresh: bool = False) -> ListFigures:
 
 
 def refresh(app: App) -> Iterator[str]:
-    """A part of the tick: works figures out again where something changed; some issues a tick."""
-    yield from ()  # nothing to say: whoever looks sees it
+    """A part of the tick: works figures out again where something changed; some issues a tick.
+
+    Says of which issue they do not add up, and no other issue waits for that one.
+    """
+    done = 0
     for issue_id in _due(app):
-        _work_out(app, issue_id)
+        try:
+            _work_out(app, issue_id)
+        except NewsletterError as error:
+            yield f"the figures of issue {issue_id} could not be worked out: {error}"
+        else:
+            done += 1
+        if done == A_TICK:
+            break
     with app.session(readonly=True) as session:
         kept = snapshots.load(session, snapshots.LIST)
         is_due = kept is None or _list_has_news(app, session, kept, in_a_tick=True)
@@ -106,7 +117,7 @@ def _keep(
     seal: bool = False,
 ) -> None:
     with app.session() as session:
-        snapshots.save(session, name, figures, signs, took_ms=took_ms, seal=seal)
+        snapshots.save(session, name, figures, signs, took_ms=took_ms, now=app.clock(), seal=seal)
 
 
 def _ms_since(began: float) -> int:
@@ -114,7 +125,7 @@ def _ms_since(began: float) -> int:
 
 
 def _due(app: App) -> list[int]:
-    """Issues whose figures are due: first those without any, then the longest not looked at."""
+    """Issues whose figures are due: those without any, of an age nobody knows, the oldest."""
     now = app.clock()
     with app.session(readonly=True) as session:
         sent = session.execute(
@@ -129,8 +140,8 @@ def _due(app: App) -> list[int]:
             if one is None:
                 without.append(issue_id)
             elif snapshots.is_due(session, one, issue_id, sent_at=sent_at, now=now):
-                again.append((one.computed_at, issue_id))
-    return [*without, *(issue_id for _, issue_id in sorted(again))][:A_TICK]
+                again.append((not snapshots.is_ahead(one, now), one.computed_at, issue_id))
+    return [*without, *(issue_id for _, _, issue_id in sorted(again))]
 
 
 def _about(session: Session, issue_id: int) -> About:
@@ -220,6 +231,8 @@ def _list_has_news(app: App, session: Session, kept: Kept, *, in_a_tick: bool) -
         return is_news and kept.took_ms <= AT_ONCE_MS
     now = app.clock()
     is_old = now - kept.computed_at >= timedelta(days=1)
+    if snapshots.is_ahead(kept, now):
+        return True
     return (is_news or is_old) and snapshots.is_rested(kept, now)
 
 

@@ -53,8 +53,8 @@ _NOT_REACHED: Mapping[str, str] = {
     "bounced": "the mailbox refused it",
 }
 _COMPLAINTS_LIMITS: Mapping[Alarm, str] = {
-    Alarm.HIGH: "above the 0.1% that Gmail asks senders to stay under",
-    Alarm.TOO_HIGH: "above 0.3%, from where Gmail turns mail away",
+    Alarm.HIGH: "at or above the 0.1% that Gmail asks senders to stay under",
+    Alarm.TOO_HIGH: "at or above 0.3%, from where Gmail turns mail away",
 }
 
 

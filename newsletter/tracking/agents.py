@@ -12,6 +12,7 @@ Sources: ua-parser/uap-core 170 and 509, faisalman/ua-parser-js 494, help.yahoo.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -52,6 +53,8 @@ _BROWSER = "a browser"
 _SCANNER = "a scanner"
 _LIBRARY = "a script"
 _PREVIEW = "a link preview"
+
+_CUBOT = re.compile(r"\bcubot\b")  # makes phones, which say so: no robot
 
 NOTHING = Program("unknown", Nature.NONE, "", ())
 ANYTHING = Program("unknown", Nature.OTHER, "unknown", ())
@@ -159,7 +162,7 @@ PROGRAMS: tuple[Program, ...] = (
 @lru_cache(maxsize=4_096)  # an issue's readers share some hundred agents
 def program_of(agent: str) -> Program:
     """The program behind an agent, of `PROGRAMS`; never raises, whatever the agent is."""
-    lowered = agent.strip().lower()
+    lowered = _CUBOT.sub("", agent.strip().lower())
     if not lowered:
         return NOTHING
     return next((one for one in PROGRAMS if one.is_in(lowered)), ANYTHING)

@@ -14,6 +14,7 @@ from math import sqrt
 
 Z_95 = 1.959963984540054  # the normal quantile of a two-sided interval of 95 %
 MANY_COMPLAINTS, TOO_MANY_COMPLAINTS = 0.001, 0.003
+STAYED = ("excluded", "planned", "failed")  # states of a delivery of which nothing left us
 ALARM_FROM = 1_000  # messages: of fewer, two complaints are above either limit
 
 
@@ -76,6 +77,11 @@ class Waterfall:
     unsubscribed: int
     complained: int
 
+    @property
+    def handed_over(self) -> int:
+        """What may have left us, whatever became of it."""
+        return sum(count for state, count in self.states.items() if state not in STAYED)
+
 
 @dataclass(frozen=True, slots=True)
 class LinkFigure:
@@ -129,11 +135,13 @@ class ClientFigure:
 
 
 class Alarm(StrEnum):
-    """Gmail's limits of complaints a delivered message (sender guidelines, 2024)."""
+    """Gmail's limits of complaints a delivered message (sender guidelines, 2024): keep below the
+    one, never reach the other.
+    """
 
     NONE = ""
-    HIGH = "above 0.1 %"
-    TOO_HIGH = "above 0.3 %"
+    HIGH = "0.1 % or more"
+    TOO_HIGH = "0.3 % or more"
 
     @classmethod
     def of(cls, complained: Share) -> Alarm:
@@ -141,9 +149,9 @@ class Alarm(StrEnum):
         rate = complained.rate
         if rate is None or complained.of < ALARM_FROM or complained.count < 2:
             return cls.NONE
-        if rate > TOO_MANY_COMPLAINTS:
+        if rate >= TOO_MANY_COMPLAINTS:
             return cls.TOO_HIGH
-        return cls.HIGH if rate > MANY_COMPLAINTS else cls.NONE
+        return cls.HIGH if rate >= MANY_COMPLAINTS else cls.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +195,7 @@ class IssueFigures:
     is_sealed: bool
     is_tracked: bool
     untracked_readers: int  # reached, with tracking off: no load and no click of theirs counts
-    unlabelled: int  # events nobody has looked at yet; they count as unknown
+    unlabelled: int  # events of readers nobody has looked at yet; they count as unknown
     probes: int  # requests by HEAD: never a load, never a click
     waterfall: Waterfall
     rates: Mapping[str, Share]  # loads, clicks, voters, unsubscribed, complained, bounced

@@ -67,16 +67,21 @@ _NEWS = text(
 )
 
 # One row by primary key. Who worked longer may come in later with older figures: the newer stand,
-# and so does what is sealed.
+# and so does what is sealed. What is later than now was worked out while a clock was ahead.
 _SAVE = text(
     """
     INSERT INTO snapshot (name, computed_at, took_ms, body, is_sealed)
     VALUES (:name, :computed_at, :took_ms, :body, :is_sealed)
     ON CONFLICT (name) DO UPDATE SET computed_at = excluded.computed_at,
         took_ms = excluded.took_ms, body = excluded.body, is_sealed = excluded.is_sealed
-    WHERE NOT snapshot.is_sealed AND snapshot.computed_at <= excluded.computed_at
+    WHERE NOT snapshot.is_sealed
+        AND (snapshot.computed_at <= excluded.computed_at OR snapshot.computed_at > :now)
     """
-).bindparams(bindparam("computed_at", type_=UTCDateTime()), bindparam("body", type_=JSON()))
+).bindparams(
+    bindparam("computed_at", type_=UTCDateTime()),
+    bindparam("now", type_=UTCDateTime()),
+    bindparam("body", type_=JSON()),
+)
 _COLUMNS = "name, computed_at, took_ms, body, is_sealed"
 
 
@@ -95,10 +100,20 @@ _OUTDATE = text("UPDATE snapshot SET body = :body WHERE name = :name").bindparam
     bindparam("body", type_=JSON())
 )
 
+# A scan of `issue`, which has a row a week; of each one row by delivery's primary key. The excluded
+# stay so, whatever becomes of the reader.
+_ISSUES_OF = text(
+    """
+    SELECT issue.id FROM issue JOIN delivery
+        ON delivery.issue_id = issue.id AND delivery.subscriber_id = :subscriber_id
+    WHERE delivery.state <> 'excluded'
+    """
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A snapshot's row. took_ms: what working its figures out took."""
+    """A snapshot's row. took_ms: what working its figures out took. outdated: how often it was."""
 
     name: str
     computed_at: datetime
@@ -106,6 +121,7 @@ class Kept:
     is_sealed: bool
     signs: Signs
     plain: Mapping[str, Any]
+    outdated: int = 0
 
     def issue_figures(self) -> IssueFigures:
         """Raises KeyError, TypeError or ValueError where it holds something else."""
@@ -136,6 +152,7 @@ def load_all(session: Session, names: Sequence[str]) -> dict[str, Kept]:
             is_sealed=bool(row.is_sealed),
             signs=row.body["signs"],
             plain=row.body["figures"],
+            outdated=row.body.get("outdated", 0),
         )
         for row in rows
     }
@@ -148,18 +165,25 @@ def save(
     signs: Signs,
     *,
     took_ms: int,
+    now: datetime | None = None,
     seal: bool = False,
 ) -> bool:
     """Keeps figures under a name; False where newer ones, or sealed ones, stand there.
 
-    signs: taken in the transaction that the figures were counted in. seal: they stand for good.
+    signs: taken in the transaction that the figures were counted in. now: whatever is later than
+    that does not count as newer. seal: they stand for good.
     """
+    kept = load(session, name)
+    outdated = kept.outdated if kept else 0
+    if outdated > signs.get("outdated", 0):  # while these were counted: they are not the last word
+        signs = {}
     row = {
         "name": name,
         "computed_at": figures.computed_at,
         "took_ms": took_ms,
-        "body": {"figures": to_plain(figures), "signs": dict(signs)},
+        "body": {"figures": to_plain(figures), "signs": dict(signs), "outdated": outdated},
         "is_sealed": seal,
+        "now": now,
     }
     return cast("CursorResult[Any]", session.execute(_SAVE, row)).rowcount == 1
 
@@ -168,12 +192,20 @@ def outdate(session: Session, issue_id: int) -> None:
     """For who changes what facts are taken for (labels, suspicions): has them counted again."""
     kept = load(session, name_of(issue_id))
     if kept is not None and not kept.is_sealed:
-        body = {"figures": dict(kept.plain), "signs": {}}
+        body = {"figures": dict(kept.plain), "signs": {}, "outdated": kept.outdated + 1}
         session.execute(_OUTDATE, {"name": kept.name, "body": body})
 
 
+def outdate_of_reader(session: Session, subscriber_id: int) -> None:
+    """The same of every issue that was for them: where what is known of a reader changes."""
+    for (issue_id,) in session.execute(_ISSUES_OF, {"subscriber_id": subscriber_id}).all():
+        outdate(session, issue_id)
+
+
 def issue_signs(session: Session, issue_id: int) -> Signs:
-    return dict(session.execute(_ISSUE_SIGNS, {"issue_id": issue_id}).mappings().one())
+    kept = load(session, name_of(issue_id))
+    found = session.execute(_ISSUE_SIGNS, {"issue_id": issue_id}).mappings().one()
+    return {**found, "outdated": kept.outdated if kept else 0}
 
 
 def list_signs(session: Session) -> Signs:
@@ -190,6 +222,11 @@ def has_news(session: Session, kept: Kept, issue_id: int) -> bool:
     return bool(session.execute(_NEWS, {**kept.signs, "issue_id": issue_id}).scalar_one())
 
 
+def is_ahead(kept: Kept, now: datetime) -> bool:
+    """Whether a clock that was ahead said when: nobody knows how old the figures are."""
+    return kept.computed_at > now
+
+
 def is_rested(kept: Kept, now: datetime) -> bool:
     """Whether figures may be worked out again: counting takes a twentieth of the time at most."""
     return now - kept.computed_at >= REST * timedelta(milliseconds=kept.took_ms)
@@ -202,7 +239,9 @@ def is_due(
 
     A young issue's at news, and once a day in any case; an older one's at news, once a day.
     """
-    if kept.is_sealed or not is_rested(kept, now):
+    if kept.is_sealed or is_ahead(kept, now):
+        return not kept.is_sealed
+    if not is_rested(kept, now):
         return False
     is_a_day_old = now - kept.computed_at >= A_DAY
     if now - sent_at < YOUNG:

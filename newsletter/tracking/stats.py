@@ -141,8 +141,8 @@ def measure(session: Session, about: About, *, now: datetime) -> IssueFigures:
 
 
 def as_earlier(figures: IssueFigures) -> EarlierFigure | None:
-    """The figures of an issue as a later one shows them; None where it was never sent."""
-    if figures.sent_at is None:
+    """The figures of an issue as a later one shows them; None where nothing of it was sent."""
+    if figures.sent_at is None or not figures.waterfall.handed_over:
         return None
     rates = figures.rates
     return EarlierFigure(

@@ -33,11 +33,12 @@ AUDIENCE = text(
     """
 ).columns(first_at=UTCDateTime())
 
-# By event's index on (issue_id, kind): what rules took the events for.
+# By event's index on (issue_id, kind): what rules took the events for. What came in after a reader
+# was erased is nobody's, and no rule will ever look at it.
 EVENTS = text(
     """
     SELECT rule, count(*) AS events,
-        count(CASE WHEN label = '' THEN 1 END) AS unlabelled,
+        count(CASE WHEN label = '' AND subscriber_id IS NOT NULL THEN 1 END) AS unlabelled,
         count(CASE WHEN method = 'HEAD' THEN 1 END) AS probes,
         count(CASE WHEN subscriber_id IS NULL THEN 1 END) AS erased
     FROM event WHERE issue_id = :issue_id AND kind <> 'resend' GROUP BY rule

@@ -18,12 +18,14 @@ MOST_KEPT_BYTES: Final = 64 * 1024  # then they leave at once
 class OneWriteProtocol(asyncio.Protocol):
     """uvicorn's own protocol, on a transport that joins what is written in one turn."""
 
+    _joining: JoiningTransport
+
     def __init__(self, **given: Any) -> None:
         self._inner = AutoHTTPProtocol(**given)
 
     def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.Transport
-        call_soon = asyncio.get_running_loop().call_soon
-        self._inner.connection_made(JoiningTransport(transport, call_soon))
+        self._joining = JoiningTransport(transport, asyncio.get_running_loop().call_soon)
+        self._inner.connection_made(self._joining)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._inner.connection_lost(exc)
@@ -32,6 +34,8 @@ class OneWriteProtocol(asyncio.Protocol):
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
+        """Who has said all may still be listening; the loop closes the transport after this."""
+        self._joining.let_go()
         return self._inner.eof_received()
 
     def pause_writing(self) -> None:
@@ -55,19 +59,20 @@ class JoiningTransport(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._kept:
-            self._call_soon(self._let_go)
+            self._call_soon(self.let_go)
         self._kept.append(bytes(data))
         self._kept_bytes += len(data)
         if self._kept_bytes > MOST_KEPT_BYTES:
-            self._let_go()
+            self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Writes what is kept now, unless the connection is closing."""
         kept, self._kept, self._kept_bytes = self._kept, [], 0
         if kept and not self._transport.is_closing():
             self._transport.write(b"".join(kept))
 
     def close(self) -> None:
-        self._let_go()
+        self.let_go()
         self._transport.close()
 
     def abort(self) -> None:
@@ -90,5 +95,5 @@ class JoiningTransport(asyncio.Transport):
         self._transport.resume_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._let_go()
+        self.let_go()
         self._transport.set_protocol(protocol)

@@ -20,6 +20,8 @@ from newsletter.tracking.figures import Share
 pytestmark = pytest.mark.slow
 
 A_MINUTE = timedelta(minutes=1)
+HIGH = "2026-W48: complaints 0.1 % or more, queued for 2 people"
+TOO_HIGH = "2026-W48: complaints 0.3 % or more, queued for 2 people"
 
 
 @pytest.fixture
@@ -46,12 +48,12 @@ def complain(app: App, count: int, of: int) -> None:
 def test_each_limit_is_told_once_to_every_operator(app: App) -> None:
     complain(app, 9, 10_000)
     assert list(alarms.tell(app)) == []
-    complain(app, 11, 10_000)
-    assert list(alarms.tell(app)) == ["2026-W48: complaints above 0.1 %, queued for 2 people"]
-    complain(app, 12, 10_000)
+    complain(app, 10, 10_000)  # Gmail says: keep below 0.1 %, never reach 0.3 %
+    assert list(alarms.tell(app)) == [HIGH]
+    complain(app, 29, 10_000)
     assert list(alarms.tell(app)) == []
-    complain(app, 31, 10_000)
-    assert list(alarms.tell(app)) == ["2026-W48: complaints above 0.3 %, queued for 2 people"]
+    complain(app, 30, 10_000)
+    assert list(alarms.tell(app)) == [TOO_HIGH]
     assert list(alarms.tell(app)) == []
 
 

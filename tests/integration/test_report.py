@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import facts
 import pytest
 from publication import MONDAY, at, open_home, outbox
 from served import make_home
+from sqlalchemy import text
 
-from newsletter import report
+from newsletter import report, stats
 from newsletter.app import App
+from newsletter.store.models import Issue
 from newsletter.tick import drain_system_mail
 
 pytestmark = pytest.mark.slow
@@ -95,7 +98,7 @@ def test_a_queued_report_goes_out_with_both_parts_and_says_what_was_known_then(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told(app, MONDAY + DAY)
-    monkeypatch.setattr(report.stats, "load", _nothing_is_worked_out_now)
+    monkeypatch.setattr(stats, "load", _nothing_is_worked_out_now)
     assert drain_system_mail(at(app, MONDAY + 2 * DAY)).submitted == 2
     files = [path for path in outbox(app, "system") if path.name.startswith("report.")]
     mail = email.message_from_bytes(files[0].read_bytes(), policy=email.policy.default)
@@ -109,6 +112,29 @@ def test_a_queued_report_goes_out_with_both_parts_and_says_what_was_known_then(
 
 def _nothing_is_worked_out_now(*_args: Any, **_options: Any) -> None:
     raise AssertionError
+
+
+def written(app: App, statement: str) -> None:
+    with app.session() as session:
+        session.execute(text(statement))
+
+
+def test_of_an_issue_cancelled_before_anything_left_there_is_no_word(app: App) -> None:
+    written(app, "UPDATE delivery SET state = 'excluded', reason = 'cancelled'")
+    assert told(app, MONDAY + DAY) == []
+    assert told(app, MONDAY + WEEK) == []
+    written(app, "UPDATE delivery SET state = 'bounced' WHERE subscriber_id = 1")
+    assert told(app, MONDAY + WEEK) == ["2026-W48: report after 7 days queued for 2 people"]
+
+
+def test_no_other_report_waits_for_figures_that_do_not_add_up(app: App) -> None:
+    with app.session() as session:
+        sent_before = facts.issue(session, ("submitted",), week="2026-W47")
+        session.get_one(Issue, sent_before).frozen_at = MONDAY - A_MINUTE
+        session.get_one(Issue, sent_before).candidates = 7
+    wrong, right = sorted(told(app, MONDAY + DAY))
+    assert wrong.startswith("2026-W47: no report after 24 hours: the figures of 2026-W47 do not")
+    assert right == "2026-W48: report after 24 hours queued for 2 people"
 
 
 def test_an_issue_that_was_not_sent_has_no_report(tmp_path: Path) -> None:

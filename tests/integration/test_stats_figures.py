@@ -219,6 +219,12 @@ def test_an_erased_reader_leaves_the_sums_as_they_were(session: Session) -> None
     assert {one.domain: one.audience for one in after.domains} == {"example.com": 9, "other": 1}
 
 
+def test_what_came_of_an_erased_reader_waits_for_no_label(session: Session) -> None:
+    id_ = sent(session)
+    facts.did(session, id_, Did(1, label=""), Did(None, label=""))
+    assert facts.figures(session, id_).unlabelled == 1
+
+
 def test_counting_waits_for_no_writer_and_holds_none_up(database: Engine) -> None:
     with session_on(database) as writer:
         issue_id = busy(writer)

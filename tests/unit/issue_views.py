@@ -328,10 +328,10 @@ SYSTEM_FACTS["slot_missed"] = SYSTEM_FACTS["thin_week"] | {
 }
 SYSTEM_FACTS["alarm"] = {
     "ref": "2026-W48",
-    "limit": "above 0.3 %",
-    "said": "Complaints: 0.31% (31 of 10,000), above 0.3%, from where Gmail turns mail away.\n"
-    "Complaints at gmail.com: 0.5% (25 of 5,000 messages), above 0.3%, from where Gmail turns mail "
-    "away.",
+    "limit": "0.3 % or more",
+    "said": "Complaints: 0.31% (31 of 10,000), at or above 0.3%, from where Gmail turns mail "
+    "away.\nComplaints at gmail.com: 0.5% (25 of 5,000 messages), at or above 0.3%, from where "
+    "Gmail turns mail away.",
     "as_of": "25 November 2026, 09:00 UTC",
     "page_url": "https://verdicts.example.com/desk/issues/2026-w48/stats",
     "pause": "newsletter issue pause 2026-W48",

@@ -19,6 +19,7 @@ PREFETCH_OF_GMAIL = (
     " Chrome/42.0.2311.135 Safari/537.36 Edge/12.246 Mozilla/5.0"
 )
 
+BROWSER = Nature.BROWSER
 KNOWN = [
     ("", "unknown", Nature.NONE),
     ("   ", "unknown", Nature.NONE),
@@ -41,6 +42,9 @@ KNOWN = [
     ("Go-http-client/2.0", "a script", Nature.SCANNER),
     (CHROME.replace("Chrome/", "HeadlessChrome/"), "a robot", Nature.SCANNER),
     ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com)", "a robot", Nature.SCANNER),
+    ("Mozilla/5.0 (compatible; acme bot v2)", "a robot", Nature.SCANNER),
+    (CHROME.replace("X11; Linux x86_64", "Linux; Android 13; CUBOT X30"), "a browser", BROWSER),
+    (CHROME.replace("X11; Linux x86_64", "Linux; Android 9; CUBOT"), "a browser", BROWSER),
     ("Slackbot-LinkExpanding 1.0", "a link preview", Nature.SCANNER),
     ("Microsoft Office/16.0 (Windows NT 10.0; Microsoft Outlook 16.0)", "Outlook", Nature.MAIL),
     (
