@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BENCHMARKS = "tests/benchmarks"
 GOLDENS = "tests/mail_checks/test_golden_screens.py"
 RENEW_GOLDENS = "NEWSLETTER_TEST_RENEW_GOLDENS"
-WORKERS = "2"
+WORKERS = "3"  # on two cores: many tests wait, for a process, a browser or a time-out
 
 STATIC = (
     ("ruff check", ("-m", "ruff", "check", ".")),

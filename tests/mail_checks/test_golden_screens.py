@@ -34,7 +34,8 @@ def test_the_mail_looks_as_its_golden(
         reduced(seen).save(path, optimize=True)
     if not path.is_file():
         pytest.fail(f"there is no {path.name}: `newsletter test --renew-goldens` takes it")
-    apart = difference(Image.open(path), seen)
+    with Image.open(path) as golden:
+        apart = difference(golden, seen)
     if apart:
         new = tmp_path / path.name
         seen.save(new)
