@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
+from newsletter import mailings
 from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial.issues import WEEKLY
@@ -185,3 +186,16 @@ def _latest_issue(app: App, session: Session) -> dict[str, str]:
     week, subject = session.exec(query).first() or ("", "")
     url = f"{app.publication.url}/issues/{week.lower()}" if week else ""
     return {"issue_url": url, "issue_subject": subject}
+
+
+def drain_system_mail(app: App) -> system_mail.Drained:
+    """Hands every queued system mail to the provider. They wait for no limit, but count."""
+    drained = system_mail.drain(
+        app.engine,
+        app.sending_provider,
+        mailing_of=lambda kind, facts, date: mailings.system_mailing(app, kind, facts, date),
+        envelope_of=lambda due: mailings.system_envelope(app, due),
+        now=app.clock(),
+    )
+    app.throttle.spend(drained.submitted)
+    return drained

@@ -18,7 +18,8 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from newsletter.app import App, provider_of
 from newsletter.errors import NewsletterError
-from newsletter.tick import drain_system_mail, hear_readers, tick
+from newsletter.letters import drain_system_mail
+from newsletter.tick import hear_readers, tick
 
 EVERY_SECONDS = 60
 MAIL_EVERY_SECONDS = 10

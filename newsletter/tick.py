@@ -17,7 +17,6 @@ from newsletter import (
     forgetting,
     hits,
     labels,
-    mailings,
     notices,
     pipeline,
     report,
@@ -25,11 +24,12 @@ from newsletter import (
     sunset,
 )
 from newsletter.app import App
-from newsletter.delivery import evidence, ledger, system_mail
+from newsletter.delivery import evidence, ledger
 from newsletter.editorial import issues, planning, slots
 from newsletter.editorial.issues import IssueDetails
 from newsletter.endings import end_where_complete
 from newsletter.errors import ApprovalError, NewsletterError, RefusedError, StoreError
+from newsletter.letters import drain_system_mail
 from newsletter.store import search
 from newsletter.store.states import IssueState, SlotOutcome
 from newsletter.webhooks import delivery as webhooks
@@ -115,19 +115,6 @@ def _drain(app: App) -> Iterator[str]:
         yield f"system mails submitted: {mails.submitted}"
     if mails.failed or mails.uncertain:
         yield f"system mails failed: {mails.failed}, uncertain: {mails.uncertain}"
-
-
-def drain_system_mail(app: App) -> system_mail.Drained:
-    """Hands every queued system mail to the provider. They wait for no limit, but count."""
-    drained = system_mail.drain(
-        app.engine,
-        app.sending_provider,
-        mailing_of=lambda kind, facts, date: mailings.system_mailing(app, kind, facts, date),
-        envelope_of=lambda due: mailings.system_envelope(app, due),
-        now=app.clock(),
-    )
-    app.throttle.spend(drained.submitted)
-    return drained
 
 
 def _resume_pauses(app: App) -> Iterator[str]:

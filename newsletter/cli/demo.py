@@ -145,7 +145,7 @@ def _gather_readers(app: App, count: int, tell: Teller) -> None:
     from sqlmodel import col, select
 
     from newsletter import readers
-    from newsletter.tick import drain_system_mail
+    from newsletter.letters import drain_system_mail
     from subscribers.models import Subscriber
 
     names = {address: name for name, address in invented(count)}

@@ -19,7 +19,7 @@ from web_forms import forms
 from newsletter import desk, dossier, pipeline, readers
 from newsletter.delivery import proof
 from newsletter.editorial import issues
-from newsletter.tick import drain_system_mail
+from newsletter.letters import drain_system_mail
 from subscribers import consent, suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason

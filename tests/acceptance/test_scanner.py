@@ -44,7 +44,7 @@ from sqlalchemy import text
 from web_forms import forms
 
 from newsletter import dossier, own_page, pipeline, readers
-from newsletter.tick import drain_system_mail
+from newsletter.letters import drain_system_mail
 from newsletter.web.app import create_app
 from subscribers.address import EmailAddress
 

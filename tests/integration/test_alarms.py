@@ -13,7 +13,7 @@ from served import make_home
 
 from newsletter import alarms, stats
 from newsletter.app import App
-from newsletter.tick import drain_system_mail
+from newsletter.letters import drain_system_mail
 from newsletter.tracking import snapshots
 from newsletter.tracking.figures import Share
 

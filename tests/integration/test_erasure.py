@@ -16,9 +16,9 @@ from newsletter import own_page as own_pages
 from newsletter.delivery import proof
 from newsletter.editorial import votes
 from newsletter.errors import NotFoundError
+from newsletter.letters import drain_system_mail
 from newsletter.rendering.view import Verdict
 from newsletter.store.feedback import ProviderEvent
-from newsletter.tick import drain_system_mail
 from subscribers import consent, erasure, suppression, tags
 from subscribers.address import EmailAddress
 from subscribers.consent import SignUpMail

@@ -26,9 +26,10 @@ from newsletter.errors import (
     SettingsError,
     TemplateError,
 )
+from newsletter.letters import drain_system_mail
 from newsletter.store.models import SystemMail
 from newsletter.store.states import IssueState, SystemMailState
-from newsletter.tick import drain_system_mail, tick
+from newsletter.tick import tick
 from subscribers import consent
 from subscribers.address import EmailAddress
 from subscribers.errors import AddressError

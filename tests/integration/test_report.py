@@ -18,8 +18,8 @@ from sqlalchemy import text
 
 from newsletter import report, stats
 from newsletter.app import App
+from newsletter.letters import drain_system_mail
 from newsletter.store.models import Issue
-from newsletter.tick import drain_system_mail
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from newsletter import sunset
 from newsletter.app import App
-from newsletter.tick import drain_system_mail
+from newsletter.letters import drain_system_mail
 from subscribers import choices, engagement, hygiene
 from subscribers.hygiene import WAIT, Silence, Step
 

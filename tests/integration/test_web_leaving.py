@@ -11,7 +11,7 @@ import pytest
 from served import ONE_CLICK, READER, Served, copied, id_of, leave, make_home, press, served
 
 from newsletter import desk, dossier
-from newsletter.tick import drain_system_mail
+from newsletter.letters import drain_system_mail
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from served import READER, Served, copied, id_of, leave, make_home, press, serve
 
 from newsletter import dossier
 from newsletter import own_page as own_pages
-from newsletter.tick import drain_system_mail
+from newsletter.letters import drain_system_mail
 from subscribers import consent, suppression
 from subscribers.address import EmailAddress
 from subscribers.models import SuppressionReason
