@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import count, takewhile
 from typing import Any, Final, NamedTuple, cast
@@ -21,6 +21,7 @@ from sqlalchemy import CursorResult, Executable, bindparam, text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from newsletter.store import bookmarks
 from newsletter.tracking.agents import coarse
 from newsletter.tracking.links import CANARY
 from newsletter.tracking.rules import FARTHEST_S, HEAD
@@ -47,12 +48,6 @@ _CLOCK_ASTRAY = timedelta(days=1)  # an event from beyond that has no true date,
 _COARSENED, _CUT, _FOLDED = "retention_events", "retention_told", "retention_folded"
 _READERS_OF: Final = {"event": [_COARSENED], "provider_event": [_CUT, _FOLDED]}
 _ADDRESS = re.compile(r"[^\s<>()\[\],;:\"']+@[^\s<>()\[\],;:\"']+")
-
-_READ_TO = text("SELECT last_id FROM bookmark WHERE name = :name")
-_PUT_BOOKMARK = text(
-    "INSERT INTO bookmark (name, last_id) VALUES (:name, :last_id)"
-    " ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id"
-)
 
 # After the newest rows went: SQLite gives their ids again, and what comes then is not read yet. By
 # the end of a primary key.
@@ -140,7 +135,7 @@ def coarsen(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
         cut += _changed(row, "")
     if cut:
         session.connection().execute(_COARSEN, cut)
-    _put(session, _COARSENED, old[-1].id)
+    bookmarks.put(session, _COARSENED, old[-1].id)
     return Step(len(cut), is_over=False)
 
 
@@ -160,7 +155,7 @@ def cut_told(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
     ]
     if cut:
         session.connection().execute(_CUT_TOLD, cut)
-    _put(session, _CUT, old[-1].id)
+    bookmarks.put(session, _CUT, old[-1].id)
     return Step(len(cut), is_over=False)
 
 
@@ -204,7 +199,7 @@ def drop_told(session: Session, now: datetime, at_once: int = AT_ONCE) -> Step:
     if not old:
         return OVER
     session.execute(_DROP_TOLD, {"after_id": last_id, "last_id": old[-1].id})
-    _put(session, _FOLDED, old[-1].id)
+    bookmarks.put(session, _FOLDED, old[-1].id)
     session.execute(_LOWER["provider_event"])
     return Step(len(old), is_over=False)
 
@@ -305,9 +300,4 @@ def _bookmark(session: Session, table: str, name: str) -> int:
     """How far the table was read; never beyond its end, wherever the rows in between went."""
     session.flush()
     session.execute(_LOWER[table])
-    return int(session.execute(_READ_TO, {"name": name}).scalar() or 0)
-
-
-def _put(session: Session, name: str, last_id: int) -> None:
-    row: Mapping[str, Any] = {"name": name, "last_id": last_id}
-    session.connection().execute(_PUT_BOOKMARK, row)
+    return bookmarks.read_to(session, name)

@@ -17,18 +17,13 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.editorial import issues
+from newsletter.store import bookmarks
 from newsletter.store.feedback import WebhookEndpoint
 from newsletter.webhooks import messages
 from newsletter.webhooks.kinds import TOLD_OF, Kind, body, stamp
 from subscribers.models import ConsentAction
 
 AT_ONCE = 5_000  # facts of a table in one transaction
-
-_READ_TO = text("SELECT last_id FROM bookmark WHERE name = :name")
-_PUT_BOOKMARK = text(
-    "INSERT INTO bookmark (name, last_id) VALUES (:name, :last_id)"
-    " ON CONFLICT (name) DO UPDATE SET last_id = excluded.last_id"
-)
 
 # Both by primary key, from the bookmark on; the second looks its few readers up by the unique index
 # on address_key. Of an erased reader both keys are the same mark.
@@ -126,14 +121,14 @@ def _page(session: Session, table: _Table, most: int) -> tuple[list[Fact], bool]
     most: 0 to pass over all there are.
     """
     newest = session.execute(text(f"SELECT max(id) FROM {table.name}")).scalar() or 0  # noqa: S608
-    last_id = session.execute(_READ_TO, {"name": table.bookmark}).scalar() or 0
+    last_id = bookmarks.read_to(session, table.bookmark)
     if newest <= last_id:
         return [], True
     values = {"last_id": last_id, "newest": newest, "most": most}
     rows = session.execute(table.statement, values).all() if most else []
     reached_end = len(rows) < most or not most
     read_to = newest if reached_end else rows[-1].id
-    session.execute(_PUT_BOOKMARK, {"name": table.bookmark, "last_id": read_to})
+    bookmarks.put(session, table.bookmark, read_to)
     return [_fact(table, row) for row in rows], reached_end
 
 

@@ -6,14 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
+from command_line import Newsletter, commands
 
-from newsletter import cli
 from newsletter.cli.screen import clean
 
 SEED = "claude-haiku-open-weights-vs-mistral-8b-instruct-v3"
@@ -25,20 +23,6 @@ HEAVY = (
 CONSENT = ("--consent", "ticked the box at our stand", "--given-on", "2026-05-31")
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> object:
-        return json.loads(self.out)
-
-
-Newsletter = Callable[..., Said]
-
-
 @pytest.fixture
 def newsletter(
     database_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
@@ -48,17 +32,7 @@ def newsletter(
     monkeypatch.setenv("NEWSLETTER_NOW", "2026-11-23T12:00:00Z")
     monkeypatch.chdir(ROOT)
 
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["newsletter", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        code = ended.value.code
-        return Said(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    yield run
-    structlog.reset_defaults()  # the command line sent this process's logs to stderr
+    yield from commands(monkeypatch, capfd)
 
 
 @pytest.fixture

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
+from command_line import Newsletter, commands
 from publication import WEEK, finished, open_home, planned_and_approved, readers, store
 from sqlalchemy import text
 
-from newsletter import cli, pipeline
+from newsletter import pipeline
 from newsletter.app import App
 from newsletter.cli import proof_file
 from newsletter.delivery.proof import Explanation
 from newsletter.errors import RefusedError
 
 pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
-
-
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def csv(self) -> list[dict[str, str]]:
-        return list(csv.DictReader(io.StringIO(self.out, newline="")))
-
-
-Newsletter = Callable[..., Said]
 
 
 @pytest.fixture
@@ -73,17 +51,7 @@ def newsletter(
     monkeypatch.setenv("NEWSLETTER_HOME", str(app.home))
     monkeypatch.setenv("NEWSLETTER_NOW", "2026-11-24T12:00:00Z")
 
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["newsletter", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out, err = capfd.readouterr()
-        code = ended.value.code
-        return Said(code if isinstance(code, int) else 0, out, err)
-
-    yield run
-    structlog.reset_defaults()
+    yield from commands(monkeypatch, capfd)
 
 
 def test_the_proof_is_a_row_a_candidate_in_the_ledgers_order(newsletter: Newsletter) -> None:

@@ -3,60 +3,31 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import structlog
-
-from newsletter import cli
+from command_line import Newsletter, Said, commands
 
 pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
 
 CONSENT = ("--consent", "ticked the box at our stand", "--given-on", "2026-05-31")
 
 
-@dataclass(frozen=True)
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Desk = Callable[..., Said]
-
-
 @pytest.fixture
 def desk(
     database_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Desk]:
+) -> Iterator[Newsletter]:
     """Runs `newsletter ...` in a home of the test's own, with nobody at the keyboard."""
     monkeypatch.setenv("NEWSLETTER_HOME", str(database_file.parent))
     monkeypatch.setenv("NEWSLETTER_NOW", "2026-11-23T12:00:00Z")
     monkeypatch.setattr("getpass.getuser", lambda: "olga")
 
-    def run(*arguments: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["newsletter", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        code = ended.value.code
-        return Said(code if isinstance(code, int) else 0, captured.out, captured.err)
-
-    yield run
-    structlog.reset_defaults()  # the command line sent this process's logs to stderr
+    yield from commands(monkeypatch, capfd)
 
 
 @pytest.fixture
-def three(desk: Desk) -> Desk:
+def three(desk: Newsletter) -> Newsletter:
     """The same, with Ann, Bob and Eve on the list."""
     for name in ("ann", "bob", "eve"):
         added = desk("subscribers", "add", f"{name}@example.com", "--name", name.title(), *CONSENT)
@@ -64,15 +35,15 @@ def three(desk: Desk) -> Desk:
     return desk
 
 
-def bulk(desk: Desk, *arguments: str) -> Said:
+def bulk(desk: Newsletter, *arguments: str) -> Said:
     return desk("subscribers", "bulk", *arguments)
 
 
-def status_of(desk: Desk, name: str) -> str:
+def status_of(desk: Newsletter, name: str) -> str:
     return str(desk("subscribers", "show", f"{name}@example.com", "--json").json["status"])
 
 
-def test_tags_are_put_on_taken_off_and_counted(three: Desk) -> None:
+def test_tags_are_put_on_taken_off_and_counted(three: Newsletter) -> None:
     said = three(
         "subscribers", "tag", "ann@example.com", "Bob@example.com", "--add", "vip", "--add", "beta"
     )
@@ -84,14 +55,14 @@ def test_tags_are_put_on_taken_off_and_counted(three: Desk) -> None:
     assert [one["address"] for one in listed] == ["ann@example.com"]
 
 
-def test_an_unknown_address_among_many_tags_nobody(three: Desk) -> None:
+def test_an_unknown_address_among_many_tags_nobody(three: Newsletter) -> None:
     said = three("subscribers", "tag", "ann@example.com", "no@example.com", "--add", "vip")
     assert (said.code, "is not on the list" in said.err) == (1, True)
     assert three("subscribers", "tags", "--json").json == {}
     assert three("subscribers", "tag", "ann@example.com").code == 2
 
 
-def test_a_bulk_act_shows_whom_it_affects_before_anything_happens(three: Desk) -> None:
+def test_a_bulk_act_shows_whom_it_affects_before_anything_happens(three: Newsletter) -> None:
     three("subscribers", "unsubscribe", "eve@example.com")
     dry = bulk(three, "pause", "--search", "example", "--dry-run")
     assert dry.code == 0
@@ -105,7 +76,7 @@ def test_a_bulk_act_shows_whom_it_affects_before_anything_happens(three: Desk) -
     assert status_of(three, "ann") == "active"
 
 
-def test_a_bulk_act_is_done_logged_and_taken_back(three: Desk) -> None:
+def test_a_bulk_act_is_done_logged_and_taken_back(three: Newsletter) -> None:
     done = bulk(three, "unsubscribe", "--status", "active", "--yes", "--json").json
     assert done == {
         "dry_run": False, "action": "unsubscribe", "affected": 3, "left_out": {}, "entry": 4,
@@ -122,7 +93,7 @@ def test_a_bulk_act_is_done_logged_and_taken_back(three: Desk) -> None:
     assert (again.code, "was undone by entry 5" in again.err) == (1, True)
 
 
-def test_a_rule_chooses_as_a_segment_would(three: Desk) -> None:
+def test_a_rule_chooses_as_a_segment_would(three: Newsletter) -> None:
     three("subscribers", "tag", "bob@example.com", "--add", "vip")
     done = bulk(three, "pause", "--where", 'tag = "vip"', "--yes", "--json").json
     assert done["sample"] == ["bob@example.com"]
@@ -147,18 +118,20 @@ def test_a_rule_chooses_as_a_segment_would(three: Desk) -> None:
     ],
 )
 def test_a_bulk_act_that_does_not_say_enough_is_a_usage_error(
-    desk: Desk, arguments: tuple[str, ...]
+    desk: Newsletter, arguments: tuple[str, ...]
 ) -> None:
     assert bulk(desk, *arguments).code == 2
 
 
-def test_a_bulk_act_on_nobody_is_said_and_logs_nothing(three: Desk) -> None:
+def test_a_bulk_act_on_nobody_is_said_and_logs_nothing(three: Newsletter) -> None:
     said = bulk(three, "untag", "vip", "--status", "active", "--yes")
     assert (said.code, said.out.startswith("untag vip: this affects nobody")) == (0, True)
     assert len(three("audit", "list", "--json").json) == 3
 
 
-def test_a_person_at_the_keyboard_is_asked(three: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_at_the_keyboard_is_asked(
+    three: Newsletter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
     assert bulk(three, "pause", "--status", "active").code == 1
@@ -170,7 +143,7 @@ def test_a_person_at_the_keyboard_is_asked(three: Desk, monkeypatch: pytest.Monk
     assert status_of(three, "ann") == "paused"
 
 
-def test_the_log_says_who_did_what_and_to_whom(three: Desk) -> None:
+def test_the_log_says_who_did_what_and_to_whom(three: Newsletter) -> None:
     three("subscribers", "tag", "ann@example.com", "--add", "vip", "--by", "Otto")
     three("suppressions", "add", "bob@example.com", "--because", "asked by phone")
     three("suppressions", "remove", "bob@example.com", "--because", "a mistake")
@@ -197,7 +170,7 @@ def test_the_log_says_who_did_what_and_to_whom(three: Desk) -> None:
     assert three("audit", "show", "99").code == 1
 
 
-def test_one_readers_file_holds_all_there_is(three: Desk) -> None:
+def test_one_readers_file_holds_all_there_is(three: Newsletter) -> None:
     three("subscribers", "tag", "ann@example.com", "--add", "vip")
     three("suppressions", "add", "ann@example.com", "--because", "asked by phone")
     facts = three("subscribers", "show", "Ann@example.com", "--json").json
@@ -219,7 +192,7 @@ def test_one_readers_file_holds_all_there_is(three: Desk) -> None:
         assert line in shown
 
 
-def test_the_list_comes_in_pages_by_id(three: Desk) -> None:
+def test_the_list_comes_in_pages_by_id(three: Newsletter) -> None:
     first = three("subscribers", "list", "--limit", "2", "--json").json
     assert [one["id"] for one in first] == [1, 2]
     said = three("subscribers", "list", "--limit", "2")
@@ -228,7 +201,7 @@ def test_the_list_comes_in_pages_by_id(three: Desk) -> None:
     assert "--after" not in three("subscribers", "list", "--after", "2", "--limit", "2").err
 
 
-def test_a_search_finds_or_says_that_it_did_not(three: Desk) -> None:
+def test_a_search_finds_or_says_that_it_did_not(three: Newsletter) -> None:
     found = three("subscribers", "search", "BO", "--json")
     assert (found.code, [one["address"] for one in found.json]) == (0, ["bob@example.com"])
     nobody = three("subscribers", "search", "nobody", "--json")
@@ -236,7 +209,7 @@ def test_a_search_finds_or_says_that_it_did_not(three: Desk) -> None:
     assert three("subscribers", "search", " ").code == 2
 
 
-def test_an_erasure_asks_first_and_leaves_nobody_behind(three: Desk) -> None:
+def test_an_erasure_asks_first_and_leaves_nobody_behind(three: Newsletter) -> None:
     three("subscribers", "tag", "ann@example.com", "--add", "vip")
     asked = three("subscribers", "erase", "ann@example.com")
     assert (asked.code, "nothing was changed" in asked.err) == (1, True)
