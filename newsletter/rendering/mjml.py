@@ -19,6 +19,7 @@ from markupsafe import Markup
 from newsletter.bundled import bundled
 from newsletter.errors import TemplateError
 from newsletter.rendering import text
+from newsletter.rendering.compiled import CompiledTemplates
 from newsletter.rendering.origins import Shelves, TemplateUse
 from newsletter.theme import Theme
 
@@ -35,6 +36,7 @@ _BETWEEN_OUTLOOKS = re.compile(r"<!\[endif\]-->\s*<!--\[if mso \| IE\]>")
 _TWO_GROUNDS = re.compile(r"background:(#[0-9a-f]{6});background-color:\1;")
 _VOID = frozenset({"br", "hr", "img", "meta", "link", "input", "wbr", "col"})
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COMPILED = CompiledTemplates()
 
 
 def packaged_templates() -> Path:
@@ -130,6 +132,7 @@ class Templates:
             lstrip_blocks=True,
             finalize=_without_controls,
             auto_reload=False,
+            bytecode_cache=_COMPILED,
         )
         environment.globals.update(self._globals)
         environment.filters.update(

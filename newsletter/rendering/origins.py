@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 
 import jinja2
@@ -54,7 +55,6 @@ class Shelves(jinja2.BaseLoader):
         if own is not None:
             self._loaders[Origin.OWN] = jinja2.FileSystemLoader(own)
         self._taken: dict[str, _Taken] = {}
-        self._references: dict[str, tuple[str | None, ...]] = {}
 
     def get_source(
         self, environment: jinja2.Environment, template: str
@@ -107,22 +107,9 @@ class Shelves(jinja2.BaseLoader):
                 continue
             taken = self._taken[name]
             found[name] = taken.use
-            for other in self._referred_to(environment, taken):
+            for other in _referred_to(taken.source):
                 waiting += self.list_templates() if other is None else [other]
         return tuple(found[name] for name in sorted(found))
-
-    def _referred_to(
-        self, environment: jinja2.Environment, taken: _Taken
-    ) -> tuple[str | None, ...]:
-        """What a template includes, imports and extends; None for a name that is computed."""
-        digest = taken.use.sha256
-        if digest not in self._references:
-            try:
-                found = tuple(meta.find_referenced_templates(environment.parse(taken.source)))
-            except jinja2.TemplateSyntaxError:  # it stands in a branch that never ran
-                found = ()
-            self._references[digest] = found
-        return self._references[digest]
 
     def _take(self, environment: jinja2.Environment, name: str) -> bool:
         """Whether there is such a template; one not read before is read now."""
@@ -137,3 +124,15 @@ class Shelves(jinja2.BaseLoader):
         if self._own is None or name in self._without:
             return False
         return ".." not in name.split("/") and (self._own / name).is_file()
+
+
+@lru_cache(maxsize=256)
+def _referred_to(source: str) -> tuple[str | None, ...]:
+    """What a template includes, imports and extends; None for a name that is computed."""
+    try:
+        return tuple(meta.find_referenced_templates(_PLAIN.parse(source)))
+    except jinja2.TemplateSyntaxError:  # it stands in a branch that never ran
+        return ()
+
+
+_PLAIN = jinja2.Environment()  # noqa: S701  (parses and renders nothing)

@@ -17,9 +17,12 @@ from jinja2.sandbox import SandboxedEnvironment
 from newsletter.app import App
 from newsletter.doors import visitor_ip
 from newsletter.errors import TemplateError
+from newsletter.rendering.compiled import CompiledTemplates
 from newsletter.rendering.mjml import packaged_templates
 from newsletter.rendering.verdicts import headline
 from newsletter.theme import Theme
+
+_COMPILED = CompiledTemplates()
 
 
 class Pages:
@@ -37,6 +40,7 @@ class Pages:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            bytecode_cache=_COMPILED,
         )
         self._environment.filters["day"] = day
         self._environment.filters["instant"] = instant
