@@ -6,14 +6,13 @@ Absolute figures drift fourfold on a shared machine: they are printed, and only 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
-from time import perf_counter
 
 import pytest
+from timing import best_seconds
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))  # the views by hand live there
 
@@ -30,16 +29,6 @@ TOKEN = "AQcAAAAHAAAAAAAAAAGk9f3k2l1m0n9o8p7q6r5s4t"
 SLOTS = {"delivery": TOKEN, "unsubscribe": TOKEN, "preferences": TOKEN, "vote": TOKEN}
 SLOTS["name"] = " Priya"
 WAY_OUT = f"{views.PUBLICATION.url}/unsubscribe/{TOKEN}"
-
-
-def best_seconds(act: Callable[[], object], runs: int) -> float:
-    """The best of `runs`: what the code costs when nobody else wants the machine."""
-    best = float("inf")
-    for _ in range(runs):
-        start = perf_counter()
-        act()
-        best = min(best, perf_counter() - start)
-    return best
 
 
 def test_a_splice_costs_far_less_than_a_message_by_the_standard_library(

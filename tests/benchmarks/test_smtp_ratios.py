@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 import aiosmtplib
 import pytest
 from smtp_sinks import SENDER, envelopes, ours_s, postfix_sink, postfix_source_s, sink, splice
+from timing import in_turns, ratio
 
 from newsletter.providers.base import Envelope
 
@@ -57,21 +58,12 @@ def aiosmtplib_s(port: int, given: Sequence[Envelope]) -> float:
     return time.perf_counter() - started
 
 
-def in_turns(*measures: Callable[[], float]) -> list[list[float]]:
-    """Each measure's results; one after the other, so that whatever drifts does so for all."""
-    rounds = [[measure() for measure in measures] for _ in range(ROUNDS)]
-    return [list(results) for results in zip(*rounds, strict=True)]
-
-
-def ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    return median(one / other for one, other in zip(slow, fast, strict=True))
-
-
 @pytest.mark.slow
 def test_handing_over_beside_smtplib_and_aiosmtplib(capsys: pytest.CaptureFixture[str]) -> None:
     many, few = envelopes(3_000), envelopes(600)
     with sink(ROUNDS * (2 * len(many) + 2 * len(few))) as port:
         four, ten, single, pool = in_turns(
+            ROUNDS,
             lambda: ours_s(port, many, 4) / len(many),
             lambda: ours_s(port, many, CONNECTIONS) / len(many),
             lambda: smtplib_s(port, few) / len(few),
@@ -95,6 +87,7 @@ def test_handing_over_in_chunks_beside_data(capsys: pytest.CaptureFixture[str]) 
     total = ROUNDS * len(many)
     with sink(total) as with_data, sink(total, chunking=True) as with_bdat:
         data, bdat = in_turns(
+            ROUNDS,
             lambda: ours_s(with_data, many, 4) / len(many),
             lambda: ours_s(with_bdat, many, 4) / len(many),
         )
@@ -110,6 +103,7 @@ def test_handing_over_to_smtp_sink_beside_smtp_source(capsys: pytest.CaptureFixt
     many = envelopes(2_000)
     with postfix_sink() as port:
         ours, kept, fresh = in_turns(
+            ROUNDS,
             lambda: ours_s(port, many, CONNECTIONS) / len(many),
             lambda: postfix_source_s(port, len(many), "-d") / len(many),
             lambda: postfix_source_s(port, len(many)) / len(many),
