@@ -130,7 +130,7 @@ def test_a_server_that_falls_silent_before_a_message_marks_nobody(verb: str) -> 
     def script(talk: Talk, said: str, line: str) -> Answer:
         return Hangup(str(over.wait(30)).encode()) if said == verb else None
 
-    with SmtpServer(script) as server, smtp(server.url, connections=2, timeout_s=0.1) as provider:
+    with SmtpServer(script) as server, smtp(server.url, connections=2, timeout_s=0.5) as provider:
         receipts, error = hand_over(provider, envelopes(100))
         over.set()
         assert "no answer" in error
@@ -144,7 +144,7 @@ def test_a_server_that_never_answers_for_a_message_holds_up_few() -> None:
     def script(talk: Talk, verb: str, line: str) -> Answer:
         return Hangup(str(over.wait(30)).encode()) if verb == "." else None
 
-    with SmtpServer(script) as server, smtp(server.url, connections=2, timeout_s=0.1) as provider:
+    with SmtpServer(script) as server, smtp(server.url, connections=2, timeout_s=0.5) as provider:
         receipts, error = hand_over(provider, envelopes(100))
         over.set()
         assert "no answer" in error
