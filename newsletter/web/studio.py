@@ -39,9 +39,12 @@ def only_this_machine(request: Request) -> None:
     """403 for a visitor from elsewhere, for a forwarded one, and for a foreign host name.
 
     A proxy on this machine connects from loopback as well: its headers and the name it was asked
-    for give it away. The name also stops a page elsewhere that points its own name at 127.0.0.1.
+    for give it away, or HTTP/1.0, which no browser speaks and nginx does where nobody told it
+    anything. The name also stops a page elsewhere that points its own name at 127.0.0.1.
     """
-    is_forwarded = any(name in request.headers for name in FORWARDING)
+    is_forwarded = request.scope["http_version"] == "1.0" or any(
+        name in request.headers for name in FORWARDING
+    )
     if is_forwarded or not (_is_loopback(client_ip(request)) and _is_local_name(request)):
         raise HTTPException(403)
 
