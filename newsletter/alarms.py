@@ -10,10 +10,11 @@ from datetime import timedelta
 
 from sqlmodel import Session, col, select
 
-from newsletter import report, wording
+from newsletter import notices, report, wording
 from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial import issues
+from newsletter.plurals import counted
 from newsletter.store.models import Issue, SystemMail
 from newsletter.tracking import snapshots
 from newsletter.tracking.figures import Alarm, IssueFigures
@@ -25,7 +26,7 @@ LATELY = timedelta(days=14)  # since an issue was sent: who complains later chan
 def tell(app: App) -> Iterator[str]:
     """A part of the tick, behind the figures: queues a mail for each alarm that is new."""
     yield from ()
-    people = report.recipients(app)
+    people = notices.operators(app)
     if not people:
         return
     for figures in _alarming(app):
@@ -34,7 +35,7 @@ def tell(app: App) -> Iterator[str]:
             for address in fresh:
                 _queue(app, session, figures, address)
         if fresh:
-            told = wording.counted(len(fresh), "person", "people")
+            told = counted(len(fresh), "person", "people")
             yield f"{figures.ref}: complaints {worst(figures)}, queued for {told}"
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from email.utils import parseaddr
 
 from sqlmodel import Session, col, select
 
-from newsletter import stats, wording
+from newsletter import notices, stats, wording
 from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial import issues
 from newsletter.editorial.issues import IssueDetails
 from newsletter.errors import NewsletterError
+from newsletter.plurals import counted
 from newsletter.rendering.view import percent
 from newsletter.store.models import Delivery, Issue, SystemMail
 from newsletter.tracking.figures import (
@@ -58,7 +58,7 @@ Cells = tuple[str, ...]
 def tell(app: App) -> Iterator[str]:
     """Queues the reports that are due, and says so; nobody to tell, nothing is worked out."""
     yield from ()
-    people = recipients(app)
+    people = notices.operators(app)
     if not people:
         return
     for issue, report in _due(app, people):
@@ -71,14 +71,8 @@ def tell(app: App) -> Iterator[str]:
         with app.session() as session:
             for address in people:
                 _queue(app, session, issue, report, address, facts)
-        told = wording.counted(len(people), "person", "people")
+        told = counted(len(people), "person", "people")
         yield f"{issue.ref}: report after {report.name} queued for {told}"
-
-
-def recipients(app: App) -> list[str]:
-    """The operators' addresses; the editors' where there are none."""
-    told = app.settings.operators or app.settings.editors
-    return list(dict.fromkeys(parseaddr(one)[1] for one in told))
 
 
 def _due(app: App, people: Iterable[str]) -> list[tuple[IssueDetails, Report]]:
@@ -172,8 +166,8 @@ def facts_of(figures: IssueFigures, after: str, *, page_url: str) -> dict[str, s
 
 def _headline(figures: IssueFigures) -> str:
     fall = figures.waterfall
-    votes = wording.counted(fall.voters, "vote")
-    clicks = f", {wording.counted(fall.clicks.human, 'click')}" if figures.is_tracked else ""
+    votes = counted(fall.voters, "vote")
+    clicks = f", {counted(fall.clicks.human, 'click')}" if figures.is_tracked else ""
     return votes + clicks
 
 

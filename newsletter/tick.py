@@ -18,6 +18,7 @@ from newsletter import (
     hits,
     labels,
     notices,
+    own_faults,
     pipeline,
     report,
     stats,
@@ -84,6 +85,7 @@ def hear_readers(app: App, *, should_stop: Callable[[], bool] = pipeline.never) 
             labels.take_in(app, should_stop=should_stop),
             stats.refresh(app),
             alarms.tell(app),
+            own_faults.tell(app),
             report.tell(app),
             webhooks.deliver(app, should_stop=should_stop),
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from newsletter.plurals import counted
 from newsletter.rendering.view import CORRECTION, WEEKLY
 from newsletter.tracking.figures import (
     Alarm,
@@ -111,11 +112,6 @@ def interval(share: Share) -> str:
 def out_of(share: Share) -> str:
     """`62 of 900 readers it was delivered to`."""
     return f"{share.count:,} of {share.of:,} {share.of_what}"
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 reader`, `2 readers`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def summary(figures: IssueFigures) -> str:

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from newsletter.cli.home import open_app
-from newsletter.cli.screen import (
-    AsJson,
-    counted,
-    print_facts,
-    print_json,
-    print_table,
-    say,
-    stamp,
-    when,
-)
+from newsletter.cli.screen import AsJson, print_facts, print_json, print_table, say, stamp, when
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.desk import Entry

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.home import open_app
-from newsletter.cli.screen import AsJson, counted, print_facts, print_json, print_table, say, stamp
+from newsletter.cli.screen import AsJson, print_facts, print_json, print_table, say, stamp
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.inbound.intake import Summary

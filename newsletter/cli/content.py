@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.home import open_app
-from newsletter.cli.screen import AsJson, DryRun, counted, print_json, print_table, say, stamp
+from newsletter.cli.screen import AsJson, DryRun, print_json, print_table, say, stamp
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.editorial.content import Comparison

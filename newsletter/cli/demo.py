@@ -16,9 +16,10 @@ from newsletter.cli import demo_reactions
 from newsletter.cli.demo_readers import DOMAIN, invented
 from newsletter.cli.home import log_to_stderr
 from newsletter.cli.issue_views import findings_count, verdict
-from newsletter.cli.screen import AsJson, counted, print_json, say, when
+from newsletter.cli.screen import AsJson, print_json, say, when
 from newsletter.cli.serve import HOST, serve_app
 from newsletter.errors import LedgerError, RefusedError
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from sqlmodel import Session

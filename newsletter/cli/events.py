@@ -8,15 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from newsletter.cli.home import open_app
-from newsletter.cli.screen import (
-    AsJson,
-    counted,
-    print_json,
-    print_table,
-    say,
-    say_aside,
-    stamp,
-)
+from newsletter.cli.screen import AsJson, print_json, print_table, say, say_aside, stamp
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.tracking.classify import Done

@@ -12,8 +12,9 @@ import typer
 from newsletter.cli import issue_views as views
 from newsletter.cli.home import By, IssueRef, open_app
 from newsletter.cli.proof_file import write_proof
-from newsletter.cli.screen import AsJson, DryRun, counted, print_json, say, stamp
+from newsletter.cli.screen import AsJson, DryRun, print_json, say, stamp
 from newsletter.errors import TransientError
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.pipeline import SendResult

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from newsletter.cli.progress import rate_and_time_left
-from newsletter.cli.screen import counted, print_facts, print_json, print_table, say, when
+from newsletter.cli.screen import print_facts, print_json, print_table, say, when
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,8 @@ from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from newsletter.cli.screen import counted, stamp
+from newsletter.cli.screen import stamp
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.delivery.watch import Progress

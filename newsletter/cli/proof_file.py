@@ -8,8 +8,9 @@ from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from newsletter.cli.screen import clean, counted, say
+from newsletter.cli.screen import clean, say
 from newsletter.errors import RefusedError
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from sqlmodel import Session

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from newsletter.cli.home import IssueRef, log_to_stderr
-from newsletter.cli.screen import AsJson, counted, print_facts, print_json, say
+from newsletter.cli.screen import AsJson, print_facts, print_json, say
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.app import App

@@ -94,11 +94,6 @@ def stamp(instant: datetime | None) -> str:
     return "" if instant is None else f"{instant:%Y-%m-%d %H:%M %Z}"
 
 
-def counted(count: int, word: str, plural: str = "") -> str:
-    """`1 reader`, `1,000 readers`."""
-    return f"{count:,} {word if count == 1 else plural or word + 's'}"
-
-
 def _plain(value: Any) -> Any:
     """What JSON has no word for."""
     if isinstance(value, datetime):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from newsletter import wording
+from newsletter.plurals import counted
 from newsletter.tracking.figures import (
     ComparisonFigure,
     DomainFigure,
@@ -21,7 +22,7 @@ from newsletter.tracking.figures import (
     VoteFigure,
 )
 from newsletter.tracking.links import CANARY
-from newsletter.wording import DASH, counted, day, instant, number, percent
+from newsletter.wording import DASH, day, instant, number, percent
 
 WIDTH = 80
 MAX_REASONS = 12  # of a table that could go on; JSON has the rest

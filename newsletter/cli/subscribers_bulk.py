@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from newsletter.cli.home import By, open_app
-from newsletter.cli.screen import (
-    AsJson,
-    DryRun,
-    counted,
-    print_facts,
-    print_json,
-    print_table,
-    say,
-)
+from newsletter.cli.screen import AsJson, DryRun, print_facts, print_json, print_table, say
 from newsletter.errors import RefusedError
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from newsletter.desk import Outcome, Wanted

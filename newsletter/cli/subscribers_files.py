@@ -15,9 +15,10 @@ import typer
 
 from newsletter.cli.home import By, open_app
 from newsletter.cli.import_progress import ImportProgress
-from newsletter.cli.screen import AsJson, DryRun, counted, print_facts, print_json, say
+from newsletter.cli.screen import AsJson, DryRun, print_facts, print_json, say
 from newsletter.cli.subscribers import program
 from newsletter.errors import RefusedError
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from sqlmodel import Session

@@ -9,16 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from newsletter.cli.home import By, open_app
-from newsletter.cli.screen import (
-    AsJson,
-    DryRun,
-    counted,
-    print_facts,
-    print_json,
-    print_table,
-    say,
-    stamp,
-)
+from newsletter.cli.screen import AsJson, DryRun, print_facts, print_json, print_table, say, stamp
+from newsletter.plurals import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -117,6 +109,33 @@ def remove(
 
 
 @program.command()
+def rotate(
+    endpoint: EndpointId,
+    hours: Annotated[
+        int, typer.Option(min=0, max=168, help="So long the old secret signs as well; 0: no more.")
+    ] = 24,
+    by: By = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give an endpoint a new secret; prints it, this once. Until the old one's end both sign."""
+    from datetime import timedelta
+
+    from newsletter.webhooks import endpoints
+
+    app, who, keep = open_app(), by or getpass.getuser(), timedelta(hours=hours)
+    with app.session() as session:
+        rotated, secret = endpoints.rotate(session, endpoint, keep=keep, by=who, now=app.clock())
+    if as_json:
+        print_json({**asdict(rotated), "secret": secret})
+        return
+    say(f"endpoint {rotated.id} has a new secret: {secret}")
+    say("It is shown this once: give it to the receiver.")
+    until = f"signs as well until {stamp(rotated.old_secret_until)}" if hours else "signs no more"
+    say(f"The old one {until}.")
+    say(f"`newsletter webhooks test {rotated.id}` tries it.")
+
+
+@program.command()
 def log(
     failed: Annotated[bool, typer.Option("--failed", help="Only what was given up.")] = False,
     endpoint: Annotated[int, typer.Option(help="Only of this endpoint.")] = 0,
@@ -196,7 +215,14 @@ def try_(endpoint: EndpointId, as_json: AsJson = False) -> None:
 
 def _row(one: Endpoint, now: datetime) -> tuple[Any, ...]:
     told = ", ".join(one.kinds) + (", with addresses" if one.sends_addresses else "")
-    return one.id, one.url, told, stamp(one.added_at), one.waiting, one.failed, _plight(one, now)
+    return one.id, one.url, told, stamp(one.added_at), one.waiting, one.failed, _state(one, now)
+
+
+def _state(one: Endpoint, now: datetime) -> str:
+    """What there is to know of it; "" for one that takes what it is told."""
+    signs = one.old_secret_until is not None and one.old_secret_until > now
+    old = f"an older secret signs until {stamp(one.old_secret_until)}" if signs else ""
+    return "; ".join(filter(None, (_plight(one, now), old)))
 
 
 def _plight(one: Endpoint, now: datetime) -> str:

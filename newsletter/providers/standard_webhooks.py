@@ -53,17 +53,18 @@ def read_secret(text: str) -> bytes:
     return key
 
 
-def sign(secret: bytes, *, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
-    """The three headers that go with `body`.
+def sign(*keys: bytes, message_id: str, at: datetime, body: bytes) -> dict[str, str]:
+    """The three headers that go with `body`, signed by each key in this order.
 
-    secret: of `read_secret`. message_id: what happened, the same on every attempt. at: of this
+    keys: of `read_secret`. message_id: what happened, the same on every attempt. at: of this
     attempt. Raises ValueError for an id that is empty, too long, or holds a full stop or space.
     """
     if not _ID.fullmatch(message_id) or "." in message_id:
         raise ValueError("an id is 1 to 256 letters without a full stop or a space")
     timestamp = str(int(at.timestamp()))
-    signature = base64.b64encode(_mac(secret, message_id, timestamp, body)).decode()
-    return {ID: message_id, TIMESTAMP: timestamp, SIGNATURE: f"{_VERSION},{signature}"}
+    macs = (_mac(key, message_id, timestamp, body) for key in keys)
+    signatures = " ".join(f"{_VERSION},{base64.b64encode(mac).decode()}" for mac in macs)
+    return {ID: message_id, TIMESTAMP: timestamp, SIGNATURE: signatures}
 
 
 def is_signed(

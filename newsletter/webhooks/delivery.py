@@ -19,10 +19,12 @@ from typing import Final
 import httpx2
 from sqlmodel import Session
 
+from newsletter import notices
 from newsletter.app import App
 from newsletter.errors import NotFoundError
 from newsletter.providers.standard_webhooks import read_secret, sign
-from newsletter.webhooks import calls, endpoints, facts, messages, patience, schedule
+from newsletter.store.feedback import WebhookEndpoint
+from newsletter.webhooks import calls, endpoints, facts, messages, old_secrets, patience, schedule
 from newsletter.webhooks.calls import Answer
 from newsletter.webhooks.kinds import Kind, subscriber_of, with_address
 from newsletter.webhooks.messages import Claim, MessageState
@@ -76,8 +78,8 @@ class Round:
 
     async def call(self, web: httpx2.AsyncClient, claimed: Claim) -> Answer:
         told = claimed.body.encode()
-        key, at = read_secret(claimed.secret), self.app.clock()
-        headers = sign(key, message_id=claimed.wire_id, at=at, body=told)
+        keys, at = map(read_secret, claimed.secrets), self.app.clock()
+        headers = sign(*keys, message_id=claimed.wire_id, at=at, body=told)
         return await calls.call(web, claimed.url, headers, told, timeout_s=self.timeout_s)
 
     def _claim(self, endpoint_id: int) -> Claim | None:
@@ -99,15 +101,22 @@ class Round:
             )
             state, wait = self._verdict(claimed, answer)
             due_at = None if wait is None else now + wait
-            if messages.settle(session, claimed, state, due_at=due_at, now=now):
-                self.counts[state] += 1
+            is_ours = messages.settle(session, claimed, state, due_at=due_at, now=now)
+            self.counts[state] += is_ours
             patience.note(session, claimed.endpoint_id, answer, now=now)
+            is_news = is_ours and claimed.kind != Kind.TEST  # of a trial its operator sees it
             if answer.status == calls.GONE:
-                self._switch_off(session, claimed.endpoint_id)
-            elif answer.is_of_all:
-                self.counts[MessageState.FAILED] += messages.give_up_old(
+                self._switch_off(session, claimed, dropped=int(is_news))
+                return
+            given_up = int(is_news and state is MessageState.FAILED)
+            if answer.is_of_all:
+                old = messages.give_up_old(
                     session, claimed.endpoint_id, before=now - schedule.GIVE_UP_AFTER, now=now
                 )
+                self.counts[MessageState.FAILED] += old
+                given_up += old
+            if given_up:
+                self._say_given_up(session, claimed, answer)
 
     def _verdict(self, claimed: Claim, answer: Answer) -> tuple[MessageState, timedelta | None]:
         """What becomes of a message, and how long it waits where it stays planned."""
@@ -120,18 +129,30 @@ class Round:
             return MessageState.FAILED, None
         return MessageState.PLANNED, wait
 
-    def _switch_off(self, session: Session, endpoint_id: int) -> None:
+    def _switch_off(self, session: Session, claimed: Claim, *, dropped: int) -> None:
+        """dropped: beside what else waits; operators hear of it by mail."""
+        number, by, now = claimed.endpoint_id, endpoints.BY_ITSELF, self.app.clock()
         try:
-            endpoints.remove(
-                session,
-                endpoint_id,
-                because=GONE,
-                by=endpoints.BY_ITSELF,
-                now=self.app.clock(),
-            )
+            gone = endpoints.remove(session, number, because=GONE, by=by, now=now)
         except NotFoundError:  # removed between the call and its answer
             return
-        self.gone.append(endpoint_id)
+        self.gone.append(number)
+        host, lost = endpoints.host_of(gone.url), gone.waiting + dropped
+        notices.endpoint_gone(self.app, session, number, host, why=GONE, dropped=lost)
+
+    def _say_given_up(self, session: Session, claimed: Claim, answer: Answer) -> None:
+        """By mail to operators; in the words of the last call, which hold nothing of its body."""
+        number = claimed.endpoint_id
+        row = session.get_one(WebhookEndpoint, number, populate_existing=True)
+        notices.messages_given_up(
+            self.app,
+            session,
+            number,
+            endpoints.host_of(row.url),
+            many=messages.counted(session).get(number, {}).get("failed", 0),
+            answer=answer.trouble,
+            since=row.failing_since or self.app.clock(),
+        )
 
 
 def addressed(session: Session, claimed: Claim) -> Claim:
@@ -163,6 +184,7 @@ def deliver(
         if not endpoints.is_anybody(session):
             return
     with app.session() as session:
+        old_secrets.forget_ended(session, now=now)
         facts.take_in(session, now=now)
         due = messages.due_endpoints(session, now=now)
     if not due:

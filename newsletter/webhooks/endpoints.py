@@ -13,7 +13,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,13 +23,13 @@ from sqlmodel import Session, col, select
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.providers.standard_webhooks import new_secret
 from newsletter.store.feedback import WebhookEndpoint
-from newsletter.webhooks import facts, messages
+from newsletter.webhooks import facts, messages, old_secrets
 from newsletter.webhooks.kinds import Kind
 from subscribers import audit
 
 MOST = 20  # endpoints at a time: each is a lane of its own in a round of calls
 MAX_URL_CHARACTERS = 2_000
-ADD, REMOVE = "add webhook", "remove webhook"
+ADD, REMOVE, ROTATE = "add webhook", "remove webhook", "rotate webhook secret"
 BY_ITSELF = "the endpoint itself"
 
 _PLAIN = re.compile(r"[!-~]+")
@@ -39,7 +40,7 @@ class Endpoint:
     """An endpoint as operators see it: without its secret. waiting, failed: messages.
 
     failing_since: of the calls since which it took nothing, the first. held_until: it asked not to
-    be called before.
+    be called before. old_secret_until: older secrets sign beside the newest until then.
     """
 
     id: int
@@ -54,6 +55,7 @@ class Endpoint:
     failed: int = 0
     failing_since: datetime | None = None
     held_until: datetime | None = None
+    old_secret_until: datetime | None = None
 
 
 def host_of(url: str) -> str:
@@ -143,6 +145,7 @@ def add(
     row = WebhookEndpoint(
         url=url,
         secret=new_secret(),
+        id_key=token_hex(16),
         kinds=list(kinds),
         sends_addresses=sends_addresses,
         added_at=now,
@@ -155,13 +158,36 @@ def add(
 
 
 def remove(session: Session, endpoint_id: int, *, because: str, by: str, now: datetime) -> Endpoint:
-    """It is told nothing from now on; what waited for it is dropped. Raises NotFoundError."""
+    """It is told nothing from now on; what waited for it is dropped. Raises NotFoundError.
+
+    `waiting`: how many messages that were.
+    """
     row = standing(session, endpoint_id)
     row.removed_at, row.removed_because = now, because
     session.add(row)
-    messages.drop(session, endpoint_id, now=now)
+    dropped = messages.drop(session, endpoint_id, now=now)
+    old_secrets.forget_all(session, endpoint_id)
     _on_record(session, REMOVE, row, by=by, now=now, because=because)
-    return _shown(row)
+    return _shown(row, waiting=dropped)
+
+
+def rotate(
+    session: Session, endpoint_id: int, *, keep: timedelta, by: str, now: datetime
+) -> tuple[Endpoint, str]:
+    """A new secret, which is shown this once; the one before signs beside it for `keep`.
+
+    So do those before that one, each to its own end, if that comes first. Raises NotFoundError, and
+    RefusedError where too many sign already.
+    """
+    row = standing(session, endpoint_id)
+    session.refresh(row, with_for_update=True)  # the losing case: another rotates; we rotate theirs
+    until = now + keep
+    old_secrets.retire(session, endpoint_id, row.secret, until=until, now=now)
+    row.secret = new_secret()
+    session.add(row)
+    session.flush()
+    _on_record(session, ROTATE, row, by=by, now=now, old_until=until.isoformat())
+    return _shown(row, old_secret_until=until), row.secret
 
 
 def standing(session: Session, endpoint_id: int) -> WebhookEndpoint:
@@ -186,9 +212,9 @@ def is_anybody(session: Session) -> bool:
 def listed(session: Session, *, also_removed: bool = False) -> list[Endpoint]:
     """The endpoints, oldest first, with how many messages wait and how many failed for good."""
     query = select(WebhookEndpoint) if also_removed else _standing()
-    counts = messages.counted(session)
+    counts, ends = messages.counted(session), old_secrets.ends(session)
     return [
-        _shown(row, **counts.get(row.id or 0, {}))
+        _shown(row, **counts.get(row.id or 0, {}), old_secret_until=ends.get(row.id or 0))
         for row in session.exec(query.order_by(col(WebhookEndpoint.id)))
     ]
 
@@ -197,7 +223,12 @@ def _standing() -> Any:
     return select(WebhookEndpoint).where(col(WebhookEndpoint.removed_at).is_(None))
 
 
-def _shown(row: WebhookEndpoint, waiting: int = 0, failed: int = 0) -> Endpoint:
+def _shown(
+    row: WebhookEndpoint,
+    waiting: int = 0,
+    failed: int = 0,
+    old_secret_until: datetime | None = None,
+) -> Endpoint:
     return Endpoint(
         id=row.id or 0,
         url=row.url,
@@ -211,6 +242,7 @@ def _shown(row: WebhookEndpoint, waiting: int = 0, failed: int = 0) -> Endpoint:
         failed=failed,
         failing_since=row.failing_since,
         held_until=row.held_until,
+        old_secret_until=old_secret_until,
     )
 
 

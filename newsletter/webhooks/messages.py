@@ -21,7 +21,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.store.feedback import WebhookEndpoint, WebhookMessage
-from newsletter.webhooks import patience
+from newsletter.webhooks import old_secrets, patience
 from newsletter.webhooks.kinds import Kind, body
 
 LEASE: Final = timedelta(minutes=1)  # well above what a call may take
@@ -45,12 +45,15 @@ class New(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """A message in hand for one call. attempts: this one included. wire_id: the same each time."""
+    """A message in hand for one call. attempts: this one included. wire_id: the same each time.
+
+    secrets: each signs it; the newest first.
+    """
 
     id: int
     endpoint_id: int
     url: str
-    secret: str
+    secrets: tuple[str, ...]
     wire_id: str
     kind: str
     body: str
@@ -104,8 +107,8 @@ _DUE_ENDPOINTS = _timed(
 # The first entry of the endpoint's part of the same index; then one row by primary key. The losing
 # case: another process claimed it between the two, so it is not due any more, and we look again.
 _NEXT = _timed(
-    "SELECT m.id, m.endpoint_id, e.url, e.secret, m.event, m.kind, m.body, m.attempts,"
-    " e.sends_addresses"
+    "SELECT m.id, m.endpoint_id, e.url, e.secret, e.id_key, m.event, m.kind, m.body,"
+    " m.attempts, e.sends_addresses"
     " FROM webhook_message m JOIN webhook_endpoint e ON e.id = m.endpoint_id"
     " WHERE m.endpoint_id = :endpoint_id AND m.state = 'planned' AND m.due_at <= :now"
     " AND e.removed_at IS NULL AND (e.held_until IS NULL OR e.held_until <= :now)"
@@ -198,8 +201,8 @@ def claim(session: Session, endpoint_id: int, *, now: datetime) -> Claim | None:
                 id=row.id,
                 endpoint_id=row.endpoint_id,
                 url=row.url,
-                secret=row.secret,
-                wire_id=wire_id(row.secret, row.event),
+                secrets=(row.secret, *old_secrets.signing(session, endpoint_id, now=now)),
+                wire_id=wire_id(row.id_key, row.event),
                 kind=row.kind,
                 body=row.body,
                 attempts=row.attempts + 1,
@@ -227,8 +230,8 @@ def write_test(session: Session, endpoint_id: int, *, now: datetime) -> Claim:
         id=row.id or 0,
         endpoint_id=endpoint_id,
         url=endpoint.url,
-        secret=endpoint.secret,
-        wire_id=wire_id(endpoint.secret, row.event),
+        secrets=(endpoint.secret, *old_secrets.signing(session, endpoint_id, now=now)),
+        wire_id=wire_id(endpoint.id_key, row.event),
         kind=row.kind,
         body=row.body,
         attempts=row.attempts,
@@ -236,13 +239,14 @@ def write_test(session: Session, endpoint_id: int, *, now: datetime) -> Claim:
     )
 
 
-def wire_id(secret: str, event: str) -> str:
+def wire_id(id_key: str, event: str) -> str:
     """The `webhook-id`: one for each thing an endpoint is told, on every attempt.
 
+    Not by the secret, which may change between two attempts.
     Not of numbers of rows alone: those are given anew once a backup was restored, and a receiver
     would take the news for what it had already. So `event` holds the instant as well.
     """
-    return "msg_" + hmac.digest(secret.encode(), event.encode(), hashlib.sha256).hex()[:32]
+    return "msg_" + hmac.digest(id_key.encode(), event.encode(), hashlib.sha256).hex()[:32]
 
 
 def settle(
@@ -283,10 +287,11 @@ def give_up_old(session: Session, endpoint_id: int, *, before: datetime, now: da
     return int(done.rowcount)
 
 
-def drop(session: Session, endpoint_id: int, *, now: datetime) -> None:
-    """Ends what waits for an endpoint that is no more."""
+def drop(session: Session, endpoint_id: int, *, now: datetime) -> int:
+    """Ends what waits for an endpoint that is no more; how many messages."""
     session.flush()
-    session.execute(_DROP, {"endpoint_id": endpoint_id, "now": now})
+    done: Any = session.execute(_DROP, {"endpoint_id": endpoint_id, "now": now})
+    return int(done.rowcount)
 
 
 def again(session: Session, message_id: int, *, now: datetime) -> None:

@@ -16,7 +16,7 @@ from publication import MONDAY, at, open_home, outbox
 from served import make_home
 from sqlalchemy import text
 
-from newsletter import report, stats
+from newsletter import notices, report, stats
 from newsletter.app import App
 from newsletter.letters import drain_system_mail
 from newsletter.store.models import Issue
@@ -80,7 +80,7 @@ def test_without_operators_the_editors_get_it_and_without_either_nobody(home: Pa
         ({}, []),
     ):
         app = open_home(home, **settings)
-        assert report.recipients(app) == people
+        assert notices.operators(app) == people
         told(app, MONDAY + DAY)
         assert [address for address, _when in queued(app)] == ["edith@example.com"]
         app.engine.dispose()

@@ -339,6 +339,37 @@ SYSTEM_FACTS["alarm"] = {
 }
 
 
+SYSTEM_FACTS["webhook_gone"] = {
+    "endpoint": "3",
+    "host": "hooks.example.com",
+    "why": "it answered 410 Gone",
+    "dropped": "12 messages",
+    "log": "newsletter webhooks log --endpoint 3",
+    "again": "newsletter webhooks add",
+    "all": "newsletter webhooks list --all",
+}
+SYSTEM_FACTS["webhook_given_up"] = {
+    "endpoint": "3",
+    "host": "hooks.example.com",
+    "many": "12 messages",
+    "since": "Tuesday 24 November 2026, 09:00 (UTC)",
+    "answer": "ConnectError: All connection attempts failed",
+    "log": "newsletter webhooks log --endpoint 3",
+    "again": "newsletter webhooks retry --failed-of 3",
+}
+SYSTEM_FACTS["own_fault"] = {
+    "code": "5.7.26",
+    "many": "1,204 refusals",
+    "day": "24 Nov 2026",
+    "before": "none",
+    "means": "the mail does not prove who sent it: SPF and DKIM both failed, or neither is set up",
+    "mend": "Set up SPF, DKIM and DMARC for the domain of the sender's address.",
+    "words": "550-5.7.26 Your email has been blocked because the sender is unauthenticated.",
+    "pause": "newsletter issue pause latest",
+    "proof": "newsletter issue proof latest",
+}
+
+
 def system_view(kind: str) -> SystemMailView:
     facts = _report_facts() if kind == "report" else SYSTEM_FACTS[kind]
     return SystemMailView(kind=kind, publication=PUBLICATION, facts=facts)
