@@ -6,60 +6,47 @@ off. What a shape has no column or no word for stays behind; nobody becomes acti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from functools import lru_cache
+from itertools import repeat
 
-from sqlalchemy import Row, TextClause, select
-from sqlalchemy.orm import Mapped
-from sqlmodel import Session, col
+from sqlalchemy import TextClause
+from sqlmodel import Session
 
-from subscribers.dialects import PLAIN, Dialect, Standing
-from subscribers.models import (
-    ConsentAction,
-    ConsentRecord,
-    Subscriber,
-    SubscriberStatus,
-    SubscriberTag,
-    SubscriberTopic,
-    Suppression,
-    SuppressionReason,
-)
-from subscribers.spreadsheet import joined, write_row
+from subscribers.dialects import PLAIN, Dialect
+from subscribers.export_pages import LABELS, Page, pages
+from subscribers.spreadsheet import guard, joined, write_row, write_rows
 
-PAGE_ROWS = 900
-
-_BY_STATUS = {
-    SubscriberStatus.ACTIVE: Standing.ACTIVE,
-    SubscriberStatus.PAUSED: Standing.PAUSED,
-    SubscriberStatus.PENDING: Standing.PENDING,
-    SubscriberStatus.UNSUBSCRIBED: Standing.LEFT,
-}
-_BY_REASON = {
-    SuppressionReason.COMPLAINT: Standing.COMPLAINED,
-    SuppressionReason.HARD_BOUNCE: Standing.BOUNCED,
-    SuppressionReason.SOFT_BOUNCES: Standing.WORN_OUT,
-}
+_SEVERAL = lru_cache(maxsize=4096)(joined)  # many readers have the same tags
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """One person and what is known of them."""
+class _Source:
+    """What stands in a column. needs: the columns of a page that `said` makes one cell of.
 
-    reader: Row[Any]
-    consent: Row[Any] | None
-    suppressed: str
-    tags: Sequence[str]
-    topics: Sequence[str]
+    is_ours: all it says was written by this program, so there is nothing to guard.
+    """
 
-    @property
-    def standing(self) -> Standing:
-        """In the order of what matters: complaint, left, other suppressions, the rest."""
-        stops = Standing.ACTIVE
-        if self.suppressed:
-            stops = _BY_REASON.get(SuppressionReason(self.suppressed), Standing.BLOCKED)
-        return max(stops, _BY_STATUS[self.reader.status])
+    needs: tuple[str, ...]
+    said: Callable[..., str] | None = None  # the value as it is
+    is_ours: bool = False
+
+    def cells(self, page: Page) -> Iterable[str]:
+        values = [page[name] for name in self.needs]
+        cells = values[0] if self.said is None else map(self.said, *values)
+        return cells if self.is_ours else map(guard, cells)
+
+
+@dataclass(frozen=True, slots=True)
+class _Always:
+    """The same cell for everybody."""
+
+    cell: str
+    needs: tuple[str, ...] = ()
+
+    def cells(self, page: Page) -> Iterable[str]:
+        return repeat(self.cell, len(page["word"]))
 
 
 def export_lines(
@@ -72,127 +59,66 @@ def export_lines(
     """
     yield write_row(column for column, _ in dialect.writes)
     sources = [_SOURCES[source] for _, source in dialect.writes]
-    for line in _people(session, only):
-        word = dialect.says.get(line.standing)
-        if word is not None:
-            yield write_row([source(line, word) for source in sources])
+    needed = frozenset(name for source in sources for name in source.needs)
+    for page in pages(session, needed, dialect.says, only):
+        # A column at a time, and only those of the shape: a list has a million lines.
+        yield from write_rows(zip(*(source.cells(page) for source in sources), strict=True))
 
 
-def _people(session: Session, only: TextClause | None) -> Iterator[_Line]:
-    session.flush()
-    after_id = 0
-    while readers := _page(session, only, after_id):
-        after_id = readers[-1].id
-        ids, keys = [r.id for r in readers], [r.address_key for r in readers]
-        consents, reasons = _consents(session, ids), _suppressions(session, keys)
-        tags = _labels(session, col(SubscriberTag.subscriber_id), col(SubscriberTag.tag), ids)
-        topics = _labels(
-            session, col(SubscriberTopic.subscriber_id), col(SubscriberTopic.topic), ids
-        )
-        for reader in readers:
-            yield _Line(
-                reader,
-                consents.get(reader.id),
-                reasons.get(reader.address_key, ""),
-                tags.get(reader.id, ()),
-                topics.get(reader.id, ()),
-            )
-
-
-def _page(session: Session, only: TextClause | None, after_id: int) -> Sequence[Row[Any]]:
-    table = Subscriber.__table__.alias("s")  # type: ignore[attr-defined]
-    columns = [column for column in table.c if column.computed is None]
-    query = select(*columns).where(table.c.id > after_id, table.c.status != SubscriberStatus.ERASED)
-    if only is not None:
-        query = query.where(only)
-    return session.connection().execute(query.order_by(table.c.id).limit(PAGE_ROWS)).all()
-
-
-def _consents(session: Session, ids: Sequence[int]) -> dict[int, Row[Any]]:
-    """For each id the newest consent given; a sign-up counts only where nothing better is known."""
-    table = ConsentRecord.__table__  # type: ignore[attr-defined]
-    query = select(table).where(table.c.subscriber_id.in_(ids), table.c.action.in_(_CONSENTING))
-    found: dict[int, Row[Any]] = {}
-    for entry in session.connection().execute(query.order_by(table.c.id)):
-        if entry.action != ConsentAction.SIGNED_UP or entry.subscriber_id not in found:
-            found[entry.subscriber_id] = entry
-    return found
-
-
-_CONSENTING = (
-    ConsentAction.SIGNED_UP,
-    ConsentAction.CONFIRMED,
-    ConsentAction.IMPORTED,
-    ConsentAction.ADDED,
-)
-
-
-def _suppressions(session: Session, keys: Sequence[str]) -> dict[str, str]:
-    query = select(col(Suppression.address_key), col(Suppression.reason)).where(
-        col(Suppression.address_key).in_(keys), col(Suppression.lifted_at).is_(None)
-    )
-    return {key: reason for key, reason in session.connection().execute(query)}  # noqa: C416
-
-
-def _labels(
-    session: Session, owner: Mapped[int], label: Mapped[str], ids: Sequence[int]
-) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
-    query = select(owner, label).where(owner.in_(ids)).order_by(owner, label)
-    for id_, word in session.connection().execute(query):
-        found.setdefault(id_, []).append(word)
-    return found
-
-
-def _instant(at: datetime | None) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds") if at else ""
-
-
-def _names(line: _Line) -> tuple[str, str]:
+def _first(name: str) -> str:
     """First and last name, which joined by a blank are the name again."""
-    first, _, last = line.reader.name.rpartition(" ")
-    return (first, last) if first else (last, "")
+    first, _, last = name.rpartition(" ")
+    return first or last
 
 
-def _since(line: _Line) -> str:
-    """When they went; of who never said so, since when we know them."""
-    return _instant(line.reader.unsubscribed_at or line.reader.created_at)
+def _last(name: str) -> str:
+    first, _, last = name.rpartition(" ")
+    return last if first else ""
 
 
-def _consent(name: str) -> Callable[[_Line, str], str]:
-    def read(line: _Line, _word: str) -> str:
-        value = getattr(line.consent, name) if line.consent is not None else ""
-        return _instant(value) if isinstance(value, datetime) else str(value)
+def _labels(labels: Sequence[str]) -> str:
+    return _SEVERAL(tuple(labels)) if labels else ""
 
-    return read
+
+def _quoted_labels(labels: Sequence[str]) -> str:
+    return _SEVERAL(tuple(labels), quote_all=True) if labels else ""
+
+
+def _gone_at(*words: str) -> _Source:
+    """When they went, whose standing is said so; of who never said, since when we know them."""
+
+    def said(word: str, left_at: str, known_at: str) -> str:
+        return (left_at or known_at) if word in words else ""
+
+    return _Source(("word", "unsubscribed_at", "created_at"), said, is_ours=True)
 
 
 # What can stand in a column: of the person, and of the dialect's word for their standing.
-_SOURCES: Mapping[str, Callable[[_Line, str], str]] = {
-    "": lambda _line, _word: "",
-    "never": lambda _line, _word: "false",
-    "free": lambda _line, _word: "free",
-    "no_attributes": lambda _line, _word: "{}",
-    "email": lambda line, _word: line.reader.address,
-    "name": lambda line, _word: line.reader.name,
-    "first_name": lambda line, _word: _names(line)[0],
-    "last_name": lambda line, _word: _names(line)[1],
-    "own_status": lambda line, _word: line.reader.status,
-    "suppressed": lambda line, _word: line.suppressed,
-    "created_at": lambda line, _word: _instant(line.reader.created_at),
-    "confirmed_at": lambda line, _word: _instant(line.reader.confirmed_at),
-    "unsubscribed_at": lambda line, _word: _instant(line.reader.unsubscribed_at),
-    "consent": _consent("action"),
-    "consent_at": _consent("at"),
-    "consent_source": _consent("source"),
-    "consent_wording": _consent("wording"),
-    "consent_given_on": _consent("given_on"),
-    "tags": lambda line, _word: joined(line.tags) if line.tags else "",
-    "quoted_tags": lambda line, _word: joined(line.tags, quote_all=True) if line.tags else "",
-    "topics": lambda line, _word: joined(line.topics) if line.topics else "",
-    "word": lambda _line, word: word,
-    "left_at": lambda line, word: _since(line) if word in ("left", "inactive") else "",
-    "bounced_at": lambda line, word: _since(line) if word == "bounced" else "",
-    "is_on": lambda _line, word: "false" if word else "true",
-    "is_off": lambda _line, word: "true" if word else "false",
+_SOURCES: Mapping[str, _Source | _Always] = {
+    "": _Always(""),
+    "never": _Always("false"),
+    "free": _Always("free"),
+    "no_attributes": _Always("{}"),
+    "email": _Source(("address",)),
+    "name": _Source(("name",)),
+    "first_name": _Source(("name",), _first),
+    "last_name": _Source(("name",), _last),
+    "own_status": _Source(("status",), is_ours=True),
+    "suppressed": _Source(("suppressed",), is_ours=True),
+    "created_at": _Source(("created_at",), is_ours=True),
+    "confirmed_at": _Source(("confirmed_at",), is_ours=True),
+    "unsubscribed_at": _Source(("unsubscribed_at",), is_ours=True),
+    "consent": _Source(("consent_action",), is_ours=True),
+    "consent_at": _Source(("consent_at",), is_ours=True),
+    "consent_source": _Source(("consent_source",)),
+    "consent_wording": _Source(("consent_wording",)),
+    "consent_given_on": _Source(("consent_given_on",)),
+    "tags": _Source((LABELS[0],), _labels),
+    "quoted_tags": _Source((LABELS[0],), _quoted_labels),
+    "topics": _Source((LABELS[1],), _labels),
+    "word": _Source(("word",), is_ours=True),
+    "left_at": _gone_at("left", "inactive"),
+    "bounced_at": _gone_at("bounced"),
+    "is_on": _Source(("word",), lambda word: "false" if word else "true", is_ours=True),
+    "is_off": _Source(("word",), lambda word: "true" if word else "false", is_ours=True),
 }

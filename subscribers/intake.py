@@ -24,6 +24,7 @@ SEPARATOR = "\x1f"  # between the tags of an entry: no tag holds a control chara
 # The commonest form of the part before the @; the rest is asked of EmailAddress.
 _PLAIN_LOCAL = re.compile(r"[A-Za-z0-9_+\-]+(?:\.[A-Za-z0-9_+\-]+)*")
 _MAX_LOCAL_CHARS = 64
+_ACTIVE, _PAUSED = Standing.ACTIVE, Standing.PAUSED
 _TRUE, _FALSE = frozenset(("true", "yes", "1", "t", "y")), frozenset(("false", "no", "0", "f", "n"))
 _SUPPRESSED = {
     "complaint": Standing.COMPLAINED,
@@ -31,7 +32,7 @@ _SUPPRESSED = {
     "soft_bounces": Standing.WORN_OUT,
     "manual": Standing.BLOCKED,
 }
-_BY_REASON = {standing: reason for reason, standing in _SUPPRESSED.items()}
+_BY_REASON: Mapping[int, str] = {standing: reason for reason, standing in _SUPPRESSED.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,17 @@ class Judge:
 
     def __init__(self, columns: Columns, stated: Stated, *, now: datetime) -> None:
         self._width = len(columns.header)
-        self._numbers: Mapping[Field, tuple[int, ...]] = columns.numbers
-        self._email = columns.numbers[Field.EMAIL][0]
+        # Looked up once: a member of an enumeration takes long to hash, and a row asks seven times.
+        at = {field: columns.numbers.get(field, ()) for field in Field}
+        self._email = at[Field.EMAIL][0]
+        self._name_at, self._tags_at, self._topics_at = (
+            at[field] for field in (Field.NAME, Field.TAGS, Field.TOPICS)
+        )
+        self._parts_at = at[Field.FIRST_NAME], at[Field.LAST_NAME]
+        self._consent_at, self._date_at = at[Field.CONSENT], at[Field.CONSENT_DATE]
         self._statuses = columns.dialect.statuses
         self._stated = stated
-        self._speaking = [
-            (field, read) for field, read in self._SPEAKING if field in columns.numbers
-        ]
-        self._has_parts = bool({Field.FIRST_NAME, Field.LAST_NAME} & columns.numbers.keys())
+        self._speaking = [(at[field], read) for field, read in self._SPEAKING if at[field]]
         self._last_day = (now + timedelta(days=1)).date()
         self._day_of = lru_cache(maxsize=4096)(self._read_day)
 
@@ -102,10 +106,9 @@ class Judge:
         given, key = key_of(self._cell(cells, self._email))
         standing = self._standing(cells)
         name = clean_name(self._name(cells))
-        tags = self._labels(cells, Field.TAGS) if Field.TAGS in self._numbers else ""
-        topics = self._labels(cells, Field.TOPICS) if Field.TOPICS in self._numbers else ""
-        stays_out = standing > Standing.PAUSED
-        wording, day = ("", "") if stays_out else self._consent(cells)
+        tags = self._labels(cells, self._tags_at, "tags") if self._tags_at else ""
+        topics = self._labels(cells, self._topics_at, "topics") if self._topics_at else ""
+        wording, day = ("", "") if standing > _PAUSED else self._consent(cells)
         return Entry(key, given, name, standing, tags, topics, wording, day)
 
     def _cell(self, cells: Sequence[str], number: int) -> str:
@@ -116,17 +119,16 @@ class Judge:
             raise AddressError("the row contains a NUL character")
         return unguard(cell) if cell[:1] == "'" else cell
 
-    def _first(self, cells: Sequence[str], field: Field) -> str:
-        for number in self._numbers.get(field, ()):
+    def _first(self, cells: Sequence[str], numbers: Sequence[int]) -> str:
+        for number in numbers:
             if cell := self._cell(cells, number):
                 return cell
         return ""
 
     def _name(self, cells: Sequence[str]) -> str:
-        name = self._first(cells, Field.NAME)
-        if not name and self._has_parts:
-            parts = (self._first(cells, Field.FIRST_NAME), self._first(cells, Field.LAST_NAME))
-            name = " ".join(filter(None, parts))
+        name = self._first(cells, self._name_at)
+        if not name and any(self._parts_at):
+            name = " ".join(filter(None, [self._first(cells, part) for part in self._parts_at]))
         if "@" in name and ("\n" in name or "\r" in name):
             # The likeliest reading: a quote left open here swallowed the rows that follow.
             raise AddressError(
@@ -135,9 +137,9 @@ class Judge:
         return name
 
     def _standing(self, cells: Sequence[str]) -> Standing:
-        found = Standing.ACTIVE
-        for field, read in self._speaking:
-            if cell := self._first(cells, field):
+        found = _ACTIVE
+        for numbers, read in self._speaking:
+            if cell := self._first(cells, numbers):
                 found = max(found, read(self, cell))
         return found
 
@@ -174,9 +176,9 @@ class Judge:
         (Field.MAIL_OFF, _is_off),
     )
 
-    def _labels(self, cells: Sequence[str], field: Field) -> str:
+    def _labels(self, cells: Sequence[str], numbers: Sequence[int], field: str) -> str:
         try:
-            cell = self._first(cells, field)
+            cell = self._first(cells, numbers)
             found = list(dict.fromkeys(parted(cell))) if cell else []
         except csv.Error:
             raise AddressError(f"the {field} cannot be read: check their quotes") from None
@@ -188,12 +190,12 @@ class Judge:
         return SEPARATOR.join(found)
 
     def _consent(self, cells: Sequence[str]) -> tuple[str, str]:
-        wording = self._first(cells, Field.CONSENT) or self._stated.consent
+        wording = self._first(cells, self._consent_at) or self._stated.consent
         if not wording:
             raise AddressError("no consent is stated, neither in the row nor for the list")
         if len(wording) > MAX_WORDING_CHARS:
             raise AddressError(f"the consent has over {MAX_WORDING_CHARS:,} characters")
-        cell = self._first(cells, Field.CONSENT_DATE)
+        cell = self._first(cells, self._date_at)
         day = self._day_of(cell[:10]) if cell else self._stated.given_on
         if not day:
             raise AddressError("the consent's date is stated neither in the row nor for the list")
@@ -218,7 +220,7 @@ def _truth(cell: str) -> bool:
 
 def reason_of(standing: int) -> str:
     """The reason of the suppression that somebody in this standing becomes; "" for none."""
-    return _BY_REASON.get(Standing(standing), "")
+    return _BY_REASON.get(standing, "")
 
 
 def key_of(text: str) -> tuple[str, str]:

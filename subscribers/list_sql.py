@@ -37,6 +37,13 @@ ADDED = text(
     "SELECT s.address_key, s.id FROM subscriber s WHERE s.address_key IN :keys"
     " AND NOT EXISTS (SELECT 1 FROM consent_record c WHERE c.subscriber_id = s.id)"
 ).bindparams(_KEYS)
+# The same of those who came since a chunk ago: a walk along the end of the table and of
+# `ix_consent_record_subscriber_id`, where looking for a thousand keys would jump about.
+LAST_ID = text("SELECT max(id) FROM subscriber")
+ADDED_ABOVE = text(
+    "SELECT s.address_key, s.id FROM subscriber s WHERE s.id > :last_id"
+    " AND NOT EXISTS (SELECT 1 FROM consent_record c WHERE c.subscriber_id = s.id)"
+)
 ACTIVATE = text(
     "UPDATE subscriber SET status = :status, confirmed_at = COALESCE(confirmed_at, :at),"
     " name = CASE WHEN :name = '' THEN name ELSE :name END"

@@ -23,6 +23,9 @@ from subscribers.models import SubscriberStatus, SuppressionReason
 from subscribers.tuples import run_for_each
 
 _ON_THE_LIST = (SubscriberStatus.ACTIVE, SubscriberStatus.PAUSED)
+_PAUSED_STANDING = Standing.PAUSED
+# Plain text, as the driver wants it: asked for a million times.
+_ACTIVE, _PAUSED = SubscriberStatus.ACTIVE.value, SubscriberStatus.PAUSED.value
 
 
 @dataclass(slots=True)
@@ -64,6 +67,7 @@ class Settling:
         run = self._session.connection().execute
         self._has_people = bool(run(sql.ANYBODY).scalar())
         self._has_suppressions = bool(run(sql.ANYTHING).scalar())
+        self._last_id = int(run(sql.LAST_ID).scalar() or 0)
         return self
 
     def __exit__(
@@ -121,7 +125,7 @@ class Settling:
 
     def _sort(self, entry: Entry, known: tuple[int, str] | None, *, is_suppressed: bool) -> None:
         account = self.account
-        if entry.standing > Standing.PAUSED:
+        if entry.standing > _PAUSED_STANDING:
             account.kept[Standing(entry.standing)] += 1
         elif is_suppressed:
             account.kept[Standing.BLOCKED] += 1
@@ -137,16 +141,13 @@ class Settling:
             account.kept[Standing.LEFT] += 1
 
     def _write(self) -> None:
-        self._run(
+        added = self._run(
             sql.ADD,
             ("address", "address_key", "name", "status"),
             [(one.given, one.key, one.name, _status(one)) for one in self._new],
             at=self._now,
         )
-        keys = [one.key for one in self._new]
-        run = self._session.connection().execute
-        found = run(sql.ADDED, {"keys": keys}).all() if keys else ()
-        ids: dict[str, int] = {key: id_ for key, id_ in found}  # noqa: C416  (rows are no tuples)
+        ids = self._ids_of_the_new(added)
         people = [(ids[one.key], one) for one in self._new if one.key in ids]
         self._run(
             sql.ACTIVATE,
@@ -156,6 +157,20 @@ class Settling:
         )
         self._describe([*people, *self._pending])
         self._forbid()
+
+    def _ids_of_the_new(self, added: int) -> dict[str, int]:
+        """By key. They follow upon the ids so far; where they do not, they are asked for by key."""
+        if not self._new:
+            return {}
+        run = self._session.connection().execute
+        found = run(sql.ADDED_ABOVE, {"last_id": self._last_id}).all()
+        self._last_id = max((id_ for _, id_ in found), default=self._last_id)
+        own = {one.key for one in self._new}
+        ids: dict[str, int] = {key: id_ for key, id_ in found if key in own}
+        if len(ids) != added:
+            found = run(sql.ADDED, {"keys": list(own)}).all()
+            ids = {key: id_ for key, id_ in found}  # noqa: C416  (rows are no tuples)
+        return ids
 
     def _describe(self, people: Sequence[tuple[int, Entry]]) -> None:
         self._run(
@@ -192,16 +207,15 @@ class Settling:
         names: tuple[str, ...],
         rows: Sequence[tuple[Any, ...]],
         **shared: Any,
-    ) -> None:
-        run_for_each(self._session, statement, names, rows, **shared)
+    ) -> int:
+        return run_for_each(self._session, statement, names, rows, **shared)
 
 
 _version = lru_cache(maxsize=256)(version_of)  # most of a list agreed to the same words
 
 
 def _status(entry: Entry) -> str:
-    is_paused = entry.standing == Standing.PAUSED
-    return SubscriberStatus.PAUSED.value if is_paused else SubscriberStatus.ACTIVE.value
+    return _PAUSED if entry.standing == _PAUSED_STANDING else _ACTIVE
 
 
 def _labels(joined: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -11,8 +11,7 @@ import csv
 import io
 import re
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, NamedTuple
 
 from subscribers.decoding import open_text
 from subscribers.errors import ImportRefusedError
@@ -29,8 +28,7 @@ _FIRST = frozenset("'=+-@\t\r\n＝＋－＠")
 _GUARDED = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row. line: where it begins, 1 is the first. fault: why it cannot be read, else ''.
 
     Of a row that cannot be read, `cells` holds its raw line.
@@ -62,7 +60,7 @@ def _rows(lines: _Lines) -> Iterator[Row]:
     if not sep:
         lines.push_back(first)
     rows = records(lines, sep[1] if sep else _delimiter_of(first))
-    yield from (row for row in rows if row.fault or any(cell.strip() for cell in row.cells))
+    yield from (row for row in rows if row.fault or any(map(str.strip, row.cells)))
 
 
 class _Kept:
@@ -72,12 +70,27 @@ class _Kept:
         return line
 
 
+class _Lined:
+    """Takes the lines that a csv.writer writes."""
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+        self.write = self.written.append
+
+
 _LINES = csv.writer(_Kept())
 
 
 def write_row(cells: Iterable[str]) -> str:
     """One line of CSV, CRLF at its end, with every cell guarded."""
     return str(_LINES.writerow([guard(cell) for cell in cells]))
+
+
+def write_rows(rows: Iterable[Iterable[str]]) -> list[str]:
+    """Several lines of CSV; the cells are the caller's to `guard`."""
+    lines = _Lined()
+    csv.writer(lines).writerows(rows)
+    return lines.written
 
 
 def guard(cell: str) -> str:

@@ -148,7 +148,7 @@ def take_in(
     total, done = read.staging.people, 0
     with settling:
         for entries in read.staging.chunks(CHUNK_ROWS):
-            settling.settle([entry for _, entry in entries])
+            settling.settle(entries)
             done += len(entries)
             watch(Progress("writing", done, total))
     session.expire_all()  # rows read earlier in this session are out of date now

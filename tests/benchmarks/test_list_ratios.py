@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import os
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from forks import in_a_process
+from timing import seconds
 
 from newsletter.store import search
 from newsletter.store.engine import open_engine, session_on, upgrade
@@ -24,37 +24,42 @@ from subscribers.transfer import Stated, judged, take_in
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 STATED = Stated("import:list.csv", "ticked the box at our stand", "2026-11-20")
-FEW, SAMPLE, MANY = 10_000, 20_000, 1_000_000
+FEW, SAMPLE, MANY = 10_000, 4_000, 1_000_000
 TIME_GOAL_S, MEMORY_GOAL_MB = 60.0, 200
+EXPORT_GROWS_MB = 40  # from ten thousand to a million people: a page is in memory, and caches
 
 
 def test_a_million_people_are_imported_and_exported_in_flat_memory(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    peaks, seconds, out = {}, {}, {}
+    came, went = {}, {}
     own, _ = in_a_process(lambda: 0.0)
     for count in (FEW, MANY):
         people, home = written(tmp_path / f"{count}.csv", count), made(tmp_path / f"{count}.db")
-        peaks[count], seconds[count] = in_a_process(lambda p=people, h=home: imported(p, h))  # type: ignore[misc]
-        out[count] = in_a_process(lambda h=home: exported(h))  # type: ignore[misc]
+        came[count] = in_a_process(lambda p=people, h=home: seconds(lambda: import_(p, h)))  # type: ignore[misc]
+        went[count] = in_a_process(lambda h=home: seconds(lambda: export(h)))  # type: ignore[misc]
         assert in_a_process(lambda h=home, n=count: held(h, n))[1] == count  # type: ignore[misc]
     with capsys.disabled():
         print(
-            f"\n  {MANY:,} people imported in {seconds[MANY]:.1f} s (goal {TIME_GOAL_S:.0f});"
-            f" peak memory {peaks[MANY]:.0f} MB, of {FEW:,} people {peaks[FEW]:.0f} MB"
+            f"\n  {MANY:,} people imported in {came[MANY][1]:.1f} s (goal {TIME_GOAL_S:.0f});"
+            f" peak memory {came[MANY][0]:.0f} MB, of {FEW:,} people {came[FEW][0]:.0f} MB"
             f" (goal: flat, at most {MEMORY_GOAL_MB}; {own:.0f} of it are the test runner's);"
-            f" exported in {out[MANY][1]:.1f} s at {out[MANY][0]:.0f} MB"
+            f" exported in {went[MANY][1]:.1f} s at {went[MANY][0]:.0f} MB,"
+            f" of {FEW:,} {went[FEW][0]:.0f} MB"
         )
     # A fork begins with what the test runner holds: what the work adds is what counts.
-    assert peaks[MANY] - own < MEMORY_GOAL_MB
+    assert came[MANY][0] - own < MEMORY_GOAL_MB
+    assert went[MANY][0] - went[FEW][0] < EXPORT_GROWS_MB
+    assert went[MANY][1] < came[MANY][1]  # it writes no index, and took longer once
 
 
 def test_an_import_beside_a_row_at_a_time_through_the_orm(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people = written(tmp_path / "people.csv", SAMPLE)
-    ours = in_a_process(lambda: imported(people, made(tmp_path / "ours.db")))
-    theirs = in_a_process(lambda: through_the_orm(people, made(tmp_path / "theirs.db")))
+    home, other = made(tmp_path / "ours.db"), made(tmp_path / "theirs.db")
+    ours = in_a_process(lambda: seconds(lambda: import_(people, home)))
+    theirs = in_a_process(lambda: seconds(lambda: through_the_orm(people, other)))
     with capsys.disabled():
         print(
             f"\n  {SAMPLE:,} people: {ours[1] / SAMPLE * 1e6:.0f} us each, by DictReader and an ORM"
@@ -86,9 +91,8 @@ def made(path: Path) -> Path:
     return path
 
 
-def imported(people: Path, home: Path) -> float:
+def import_(people: Path, home: Path) -> None:
     engine = open_engine(f"sqlite:///{home}")
-    started = time.perf_counter()
     with (
         people.open("rb") as stream,
         judged(stream, STATED, now=NOW) as read,
@@ -97,15 +101,12 @@ def imported(people: Path, home: Path) -> float:
         report = take_in(session, read, now=NOW)
         search.catch_up(session)  # so that they can be searched for: the command does it, too
     assert report.added == report.rows
-    return time.perf_counter() - started
 
 
-def exported(home: Path) -> float:
+def export(home: Path) -> None:
     engine = open_engine(f"sqlite:///{home}")
-    started = time.perf_counter()
     with session_on(engine, readonly=True) as session, Path(os.devnull).open("w") as nowhere:
         nowhere.writelines(export_lines(session))
-    return time.perf_counter() - started
 
 
 def held(home: Path, count: int) -> float:
@@ -119,9 +120,8 @@ def held(home: Path, count: int) -> float:
     return float(count)
 
 
-def through_the_orm(people: Path, home: Path) -> float:
+def through_the_orm(people: Path, home: Path) -> None:
     engine = open_engine(f"sqlite:///{home}")
-    started = time.perf_counter()
     with people.open(newline="") as file, session_on(engine) as session:
         for row in csv.DictReader(file):
             address = EmailAddress.parse(row["email"])
@@ -135,6 +135,7 @@ def through_the_orm(people: Path, home: Path) -> float:
             )
             session.add(subscriber)
             session.flush()
+            assert subscriber.id is not None
             session.add(
                 ConsentRecord(
                     subscriber_id=subscriber.id,
@@ -146,4 +147,3 @@ def through_the_orm(people: Path, home: Path) -> float:
                 )
             )
             session.flush()
-    return time.perf_counter() - started

@@ -217,6 +217,27 @@ def test_importing_twice_adds_nobody_twice(session: Session) -> None:
     assert len(session.exec(select(ConsentRecord)).all()) == 2500
 
 
+def test_of_many_doubles_the_first_is_kept_in_the_order_of_the_file(session: Session) -> None:
+    first = [f"r{n * 7 % 2003}@example.com,First {n}" for n in range(2003)]
+    again = [f"R{n}@EXAMPLE.com,Again {n}" for n in range(2003)]
+    report = load(session, "email,name\n" + "\n".join([*first, *again, *again]))
+    assert (report.rows, report.added, report.already) == (6009, 2003, 4006)
+    assert [f"{address},{name}" for address, name, _ in people(session)] == first
+
+
+def test_everybody_new_has_a_proof_also_where_ids_do_not_ascend(session: Session) -> None:
+    # After the highest id there is, SQLite gives any that is free.
+    last = Subscriber(
+        id=2**63 - 1, address="z@example.com", address_key="z@example.com", status="pending",
+        created_at=NOW,
+    )  # fmt: skip
+    session.add(last)
+    load(session, "email,tags\n" + "".join(f"r{n}@example.com,vip\n" for n in range(1000)))
+    proofs = session.exec(select(ConsentRecord.subscriber_id)).all()
+    assert len(proofs) == len(set(proofs)) == 1000
+    assert last.id not in proofs
+
+
 def test_an_import_writes_in_chunks_not_row_by_row(database: Engine) -> None:
     statements: list[str] = []
     event.listen(
