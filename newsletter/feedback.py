@@ -32,7 +32,7 @@ from newsletter.tracking import snapshots
 from newsletter.tracking.events import EventKind
 
 AT_ONCE: Final = 1_000  # events of one transaction
-WEIGHTY_AT_ONCE: Final = 500  # of these, those that are followed one by one, a millisecond each
+WEIGHTY_AT_ONCE: Final = 500  # followed one by one: a bounce is half a millisecond, a leaving four
 PAUSE_S: Final = 0.1  # between two: who waits for SQLite's lock looks again ten times a second
 
 # A Message-ID's local part and the reader's number: `2026-w48-correction.5a0c...e1.1207`.
@@ -46,10 +46,10 @@ _SYSTEM_MARK: Final = re.compile(
 )
 _SLUG: Final = re.compile(r"(?P<week>\d{4}-w\d{2})(?:-(?P<kind>[a-z]{1,16}))?\.", re.ASCII)
 
-# By event's index on subscriber_id.
+# By event's index on (subscriber_id, issue_id).
 _LEFT_THROUGH: Final = text(
     "SELECT EXISTS (SELECT 1 FROM event WHERE subscriber_id = :subscriber_id"
-    " AND issue_id + 0 = :issue_id AND kind = 'unsubscribe')"
+    " AND issue_id = :issue_id AND kind = 'unsubscribe')"
 )
 
 # By provider_event's index on what waits.

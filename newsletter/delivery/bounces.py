@@ -14,16 +14,17 @@ from typing import Any, Final, cast
 
 import structlog
 from sqlalchemy import CursorResult, bindparam, text
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from newsletter.delivery import refusals
+from newsletter.delivery import on_record, refusals
 from newsletter.delivery.ledger import Answer
+from newsletter.delivery.on_record import OnRecord
 from newsletter.errors import TransientError
 from newsletter.store.models import Delivery
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState
 from subscribers import bounces, consent, suppression
-from subscribers.models import AddressChange, Subscriber, SubscriberStatus, SuppressionReason
+from subscribers.models import SubscriberStatus, SuppressionReason
 from subscribers.policy import POLICY, SOFT_ISSUES_IN_A_ROW, Consequence, Suppress, Verdict
 
 _log = structlog.get_logger(__name__)
@@ -42,14 +43,6 @@ _LEFT_THROUGH_IT = text(
     "SELECT EXISTS (SELECT 1 FROM provider_event WHERE subscriber_id = :subscriber_id"
     " AND issue_id = :issue_id AND kind = 'unsubscribed' AND NOT is_waiting)"
 )
-
-# By consent_record's index on subscriber_id: what only the person does, through their own mailbox.
-_AGREED = (
-    text(
-        "SELECT max(at) AS at FROM consent_record WHERE subscriber_id = :subscriber_id"
-        " AND action IN ('confirmed', 'returned')"
-    )
-).columns(at=UTCDateTime())
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +85,16 @@ def hear(session: Session, issue_id: int, answers: Iterable[Answer], now: dateti
     """
     count = 0
     faults: Counter[str] = Counter()
-    for answer in answers:
-        verdict = refusals.door_verdict(answer.state, answer.reason)
-        if verdict is not None:
-            told = Told(answer.subscriber_id, issue_id, verdict, answer.reason)
-            followed = consequences(session, told, now, sent_at=now)
-            count += followed.suppressed is not None
-            faults.update([bounces.enhanced_code(answer.reason)] * followed.alert)
+    heard = [
+        Told(answer.subscriber_id, issue_id, verdict, answer.reason)
+        for answer in answers
+        if (verdict := refusals.door_verdict(answer.state, answer.reason)) is not None
+    ]
+    known = on_record.look_up(session, [told.subscriber_id for told in heard])
+    for told in heard:
+        followed = consequences(session, known, told, now, sent_at=now)
+        count += followed.suppressed is not None
+        faults.update([bounces.enhanced_code(told.detail)] * followed.alert)
     for code, readers in faults.items():
         _log.warning("refused_for_our_fault", issue=issue_id, code=code, readers=readers)
     return count
@@ -112,39 +108,41 @@ def follow(session: Session, told: Told, now: datetime) -> Followed:
     """
     sent_at = _sent_at(session, told)
     moved = _move(session, told, POLICY[told.verdict], now)
-    return replace(consequences(session, told, now, sent_at=sent_at), moved=moved)
+    known = on_record.look_up(session, [told.subscriber_id])
+    return replace(consequences(session, known, told, now, sent_at=sent_at), moved=moved)
 
 
 def consequences(
-    session: Session, told: Told, now: datetime, *, sent_at: datetime | None
+    session: Session, known: OnRecord, told: Told, now: datetime, *, sent_at: datetime | None
 ) -> Followed:
     """What follows for the reader; the delivery stays as it is.
 
-    sent_at: when the message went out, where that is known. What happened before the reader's own
-    newest double opt-in is history: it neither suppresses nor takes them off the list.
+    known: what is on record of the reader, looked up in this transaction. sent_at: when the message
+    went out, where that is known. What happened before the reader's own newest double opt-in is
+    history: it neither suppresses nor takes them off the list.
     """
     consequence = POLICY[told.verdict]
-    reader = session.get(Subscriber, told.subscriber_id)
+    reader = known.readers.get(told.subscriber_id)
     if reader is not None and reader.status == SubscriberStatus.ERASED:
         return Followed(alert=consequence.alert, is_history=True)
-    in_a_row = _in_a_row(session, told, consequence)
-    if _is_history(session, told):
+    in_a_row = _in_a_row(session, known, told, consequence)
+    if _is_history(known, told):
         return Followed(alert=consequence.alert, is_history=True)
     suppressed = None
     if reader is not None and reader.address_key:
         is_due = consequence.suppress is Suppress.AT_ONCE or in_a_row >= SOFT_ISSUES_IN_A_ROW
-        if is_due and (reason := _reason(session, told, sent_at)) is not None:
-            suppressed = _suppress(session, told, reader, reason, now)
+        if is_due and (reason := _reason(known, told, sent_at)) is not None:
+            suppressed = _suppress(session, told, reader.address_key, reason, now)
     left = _leave(session, told, consequence, now)
     return Followed(None, suppressed, left, consequence.alert)
 
 
-def _is_history(session: Session, told: Told) -> bool:
-    if told.at is None:
+def _is_history(known: OnRecord, told: Told) -> bool:
+    agreed = known.agreed.get(told.subscriber_id)
+    if told.at is None or agreed is None:
         return False
-    agreed = session.execute(_AGREED, {"subscriber_id": told.subscriber_id}).scalar()
     # A provider's instants are whole seconds: one of the same second is not older.
-    return agreed is not None and told.at < agreed.replace(microsecond=0)
+    return told.at < agreed.replace(microsecond=0)
 
 
 def _sent_at(session: Session, told: Told) -> datetime | None:
@@ -191,49 +189,37 @@ def _is_known_to_have_it(
     return bool(session.execute(_LEFT_THROUGH_IT, ids).scalar())
 
 
-def _reason(session: Session, told: Told, sent_at: datetime | None) -> SuppressionReason | None:
+def _reason(known: OnRecord, told: Told, sent_at: datetime | None) -> SuppressionReason | None:
     if told.verdict is Verdict.COMPLAINT:
         return SuppressionReason.COMPLAINT
-    if _has_moved_since(session, told.subscriber_id, sent_at):
+    moved = known.moved.get(told.subscriber_id)
+    if sent_at is not None and moved is not None and moved >= sent_at:
         return None  # what was refused is where they were before
     is_hard = POLICY[told.verdict].suppress is Suppress.AT_ONCE
     return SuppressionReason.HARD_BOUNCE if is_hard else SuppressionReason.SOFT_BOUNCES
 
 
 def _suppress(
-    session: Session, told: Told, reader: Subscriber, reason: SuppressionReason, now: datetime
+    session: Session, told: Told, address_key: str, reason: SuppressionReason, now: datetime
 ) -> SuppressionReason | None:
     """The reason, where the address is suppressed just now."""
-    news = suppression.suppress(session, reader.address_key, reason, detail=told.detail, now=now)
+    news = suppression.suppress(session, address_key, reason, detail=told.detail, now=now)
     return reason if news else None
 
 
-def _in_a_row(session: Session, told: Told, consequence: Consequence) -> int:
+def _in_a_row(session: Session, known: OnRecord, told: Told, consequence: Consequence) -> int:
     """The soft refusals of the row that this one stands in: an otherwise refused one may close it.
 
     The row is counted anew for any refusal, and for a reader who turns out to have the mail.
     """
     if told.issue_id is None:
         return 0
+    id_, issue_id = told.subscriber_id, told.issue_id
     if consequence.delivery != DeliveryState.BOUNCED:
         # Not even tried, it neither counts nor ends a row: it may join what stands beside it.
-        return refusals.in_a_row(session, told.subscriber_id, told.issue_id)
+        return refusals.in_a_row(session, known, id_, issue_id)
     is_soft = consequence.suppress is Suppress.IN_A_ROW
-    return refusals.in_a_row(
-        session, told.subscriber_id, told.issue_id, is_soft=is_soft, at=told.at
-    )
-
-
-def _has_moved_since(session: Session, subscriber_id: int, sent_at: datetime | None) -> bool:
-    if sent_at is None:
-        return False
-    change = select(AddressChange.id).where(
-        AddressChange.subscriber_id == subscriber_id,
-        col(AddressChange.ended_at) >= sent_at,
-        col(AddressChange.old_agreed_at).is_not(None),
-        col(AddressChange.new_agreed_at).is_not(None),
-    )
-    return session.exec(change).first() is not None
+    return refusals.in_a_row(session, known, id_, issue_id, is_soft=is_soft, at=told.at)
 
 
 def _leave(session: Session, told: Told, consequence: Consequence, now: datetime) -> bool:

@@ -2,7 +2,8 @@
 
 A delivery's state is a function of the set of events told of it, by `verdicts.PRECEDENCE`, never of
 their order. Most events only move deliveries, a thousand in one statement; refusals, complaints and
-leavings are few and are followed one by one, by `delivery.bounces`. Nothing here commits.
+leavings are few: what is on record of their readers is looked up at once, and what follows is drawn
+for one after the other, by `delivery.bounces`. Nothing here commits.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import structlog
 from sqlalchemy import CursorResult, Row
 from sqlmodel import Session
 
-from newsletter.delivery import bounces, evidence, told_erased, verdicts
+from newsletter.delivery import bounces, evidence, on_record, told_erased, verdicts
 from newsletter.delivery import refusals as rows_of_refusals
 from newsletter.delivery import told_statements as sql
 from newsletter.delivery.bounces import Followed, Told
+from newsletter.delivery.on_record import OnRecord
 from newsletter.delivery.verdicts import Fact
 from newsletter.providers.told import Kind, ProviderEvent
-from newsletter.store.models import Delivery
 from newsletter.store.states import DELIVERY_MOVES, DeliveryState
 from subscribers import tuples
 from subscribers.policy import Verdict
@@ -34,6 +35,7 @@ MAX_AHEAD: Final = timedelta(days=1)  # of our clock; what lies further off happ
 
 _log = structlog.get_logger(__name__)
 _MOVING: Final = frozenset({Kind.DELIVERED, Kind.DEFERRED})
+_STORED: Final[Mapping[Kind, str]] = {kind: kind.value for kind in Kind}
 _LEAVING: Final = frozenset({Kind.COMPLAINED, Kind.UNSUBSCRIBED})
 _RANK: Final[Mapping[str, int]] = {
     kind: rank for rank, (kinds, _state) in enumerate(verdicts.PRECEDENCE) for kind in kinds
@@ -88,12 +90,15 @@ def take_in(session: Session, provider: str, events: Sequence[Traced], now: date
     done = TakenIn(told=len(events), new=new)
     if new:
         which = {"after": after, "last": session.execute(sql.LAST_ID).scalar_one()}
-        has_erased = told_erased.cut_words(session, which)
-        session.execute(sql.JUST_TOLD.wait, which)
+        concern = session.execute(sql.JUST_TOLD.concern, which).one()
+        if concern.erased:
+            told_erased.cut_words(session, which)
+        if concern.being_sent:
+            session.execute(sql.JUST_TOLD.wait, which)
         kinds = frozenset(one.event.kind for one in events)
         sent = {one.event.event_id: one.sent_at for one in events if one.sent_at is not None}
-        _follow(session, sql.JUST_TOLD, which, kinds, done, now, sent)
-        if has_erased:
+        _follow(session, sql.JUST_TOLD, which, concern, kinds, done, now, sent)
+        if concern.erased:
             told_erased.let_go(session, which)
     return done
 
@@ -104,7 +109,8 @@ def look_again(session: Session, now: datetime, *, most: int = AT_ONCE) -> Taken
     done = TakenIn(told=len(ids))
     if ids:
         session.execute(sql.NOT_WAITING, {"ids": ids})
-        _follow(session, sql.LISTED, {"ids": ids}, frozenset(Kind), done, now)
+        concern = session.execute(sql.LISTED.concern, {"ids": ids}).one()
+        _follow(session, sql.LISTED, {"ids": ids}, concern, frozenset(Kind), done, now)
     return done
 
 
@@ -120,7 +126,7 @@ def _insert(session: Session, provider: str, events: Sequence[Traced], now: date
             (
                 event.event_id,
                 event.twin,
-                event.kind.value,
+                _STORED[event.kind],
                 event.word,
                 at,
                 issue_id,
@@ -138,47 +144,84 @@ def _follow(
     session: Session,
     about: sql.About,
     which: Mapping[str, Any],
+    concern: Row[Any],
     kinds: frozenset[Kind],
     done: TakenIn,
     now: datetime,
     sent: Mapping[str, datetime] = MappingProxyType({}),
 ) -> None:
-    """kinds: those among the events; what none of them asks for is not looked for.
+    """concern, kinds: what the events are about; what none of them asks for is not looked for.
 
     sent: when system mails left, by the id of an event about one. Such an event never waits.
     """
-    session.execute(about.doubt, which)
-    done.settled |= set(session.execute(about.uncertain, which).scalars())
+    done.settled |= _settled(session, about, which, concern)
     if done.settled or Kind.DELIVERED in kinds:
         session.execute(about.to_classify, {**which, "now": now})
     if done.settled or kinds & _MOVING:
         session.execute(about.move, {**which, "now": now, "proven": evidence.TOLD})
-    for request_id in session.execute(about.requests, which).scalars().all():
+    requests = session.execute(about.requests, which).scalars().all() if concern.in_requests else ()
+    for request_id in requests:
         if evidence.request_known(session, request_id, now):
             done.settled.add(evidence.issue_of(session, request_id))
     session.expire_all()  # deliveries have changed behind the session's back
-    if Kind.DELIVERED in kinds:
+    if Kind.DELIVERED in kinds and concern.refused_before:
         rows_of_refusals.recount(session, session.execute(about.arrived, which).scalars().all())
     if kinds & verdicts.WEIGHTY:
-        weighty = session.execute(about.weighty, which).all()
-        for row in sorted(weighty, key=lambda row: (_RANK[row.kind], row.at, row.id)):
-            _weigh(session, row, done, now, sent.get(row.event_id))
+        _weigh(session, session.execute(about.weighty, which).all(), done, now, sent)
     for code, events in done.alerts.items():
         _log.warning("refused_for_our_fault", code=code, events=events)
 
 
+def _settled(
+    session: Session, about: sql.About, which: Mapping[str, Any], concern: Row[Any]
+) -> set[int]:
+    """The issues of which something uncertain is proven now."""
+    doubted = 0
+    if concern.planned_again:
+        doubted = cast("CursorResult[Any]", session.execute(about.doubt, which)).rowcount
+    if not (concern.uncertain or doubted):
+        return set()
+    return set(session.execute(about.uncertain, which).scalars())
+
+
 def _weigh(
-    session: Session, row: Row[Any], done: TakenIn, now: datetime, sent_at: datetime | None
+    session: Session,
+    rows: Sequence[Row[Any]],
+    done: TakenIn,
+    now: datetime,
+    sent: Mapping[str, datetime],
 ) -> None:
-    """One refusal, complaint or leaving: the delivery by all that is known of it, then the rest."""
-    if row.issue_id is not None:
-        sent_at = _decide(session, row.issue_id, row.subscriber_id, now)
+    """Refusals, complaints and leavings.
+
+    Each delivery is where it belongs before anything follows for a reader, so that none of it
+    depends on which was looked at first.
+    """
+    if not rows:
+        return
+    known = on_record.look_up(session, {row.subscriber_id for row in rows})
+    deliveries = {(row.issue_id, row.subscriber_id): row for row in rows if row.state is not None}
+    for row in deliveries.values():
+        _decide(session, known, row, now)
+    for row in sorted(rows, key=lambda row: (_RANK[row.kind], row.at, row.id)):
+        sent_at = sent.get(row.event_id) if row.issue_id is None else row.sent_at
+        _draw(session, known, row, done, now, sent_at)
+
+
+def _draw(
+    session: Session,
+    known: OnRecord,
+    row: Row[Any],
+    done: TakenIn,
+    now: datetime,
+    sent_at: datetime | None,
+) -> None:
+    """What follows from one of them for its reader."""
     verdict = verdicts.verdict_of(Kind(row.kind), row.code, row.detail)
     if row.kind == Kind.DROPPED and _is_the_providers_list(session, row.subscriber_id, verdict):
         verdict = Verdict.SENDER_FAULT
     fact = Fact(Kind(row.kind), row.at, row.code, row.detail)
     told = Told(row.subscriber_id, row.issue_id, verdict, fact.reason, row.at)
-    followed = bounces.consequences(session, told, now, sent_at=sent_at)
+    followed = bounces.consequences(session, known, told, now, sent_at=sent_at)
     _note(done, row, followed, verdict)
 
 
@@ -202,38 +245,33 @@ def _is_the_providers_list(session: Session, subscriber_id: int, verdict: Verdic
     return bool(session.execute(sql.CAME_BACK, {"subscriber_id": subscriber_id}).scalar())
 
 
-def _decide(session: Session, issue_id: int, subscriber_id: int, now: datetime) -> datetime | None:
-    """Moves the delivery to where the facts about it lead; when it was sent."""
-    ids = {"issue_id": issue_id, "subscriber_id": subscriber_id}
-    delivery = session.get(Delivery, (issue_id, subscriber_id), populate_existing=True)
-    if delivery is None:
-        return None
-    decided = verdicts.decided(_facts(session, ids))
-    sent_at = delivery.submitted_at or delivery.changed_at
+def _decide(session: Session, known: OnRecord, row: Row[Any], now: datetime) -> None:
+    """Moves a delivery to where the facts about it lead. row: an event about it, and how it is."""
+    decided = verdicts.decided(_facts(known, row.issue_id, row.subscriber_id))
     if decided is None:
-        return sent_at
+        return
     state, reason = decided
-    was = DeliveryState(delivery.state)
-    is_news = state is not was or reason != delivery.reason
+    was = DeliveryState(row.state)
+    is_news = state is not was or reason != row.reason
     if is_news and (state is was or state in DELIVERY_MOVES[was]) and _is_out(was):
-        row = {**ids, "was": str(was), "state": str(state), "reason": reason, "now": now}
-        changed = cast("CursorResult[Any]", session.execute(sql.DECIDE, row)).rowcount
-        session.expire(delivery)
+        ids = {"issue_id": row.issue_id, "subscriber_id": row.subscriber_id}
+        move = {**ids, "was": str(was), "state": str(state), "reason": reason, "now": now}
+        changed = cast("CursorResult[Any]", session.execute(sql.DECIDE, move)).rowcount
         if changed != 1:
-            _log.warning("delivery_changed_meanwhile", issue=issue_id, subscriber=subscriber_id)
-    return sent_at
+            _log.warning(
+                "delivery_changed_meanwhile", issue=row.issue_id, subscriber=row.subscriber_id
+            )
 
 
 def _is_out(state: DeliveryState) -> bool:
     return state not in (DeliveryState.PLANNED, DeliveryState.ATTEMPTING, DeliveryState.EXCLUDED)
 
 
-def _facts(session: Session, ids: Mapping[str, int]) -> list[Fact]:
+def _facts(known: OnRecord, issue_id: int, subscriber_id: int) -> list[Fact]:
     """The weighty facts since the message was last sent, on purpose, again."""
-    again = session.execute(sql.SENT_AGAIN, ids).scalar()
-    since = again.replace(microsecond=0) if again is not None else None
+    since = known.again.get(subscriber_id, {}).get(issue_id)
     return [
         Fact(Kind(row.kind), row.at, row.code, row.detail)
-        for row in session.execute(sql.FACTS, ids)
-        if since is None or row.at >= since
+        for row in known.told.get(subscriber_id, ())
+        if row.issue_id == issue_id and not row.is_waiting and (since is None or row.at >= since)
     ]

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, bindparam, text
+from sqlalchemy import Row, text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from newsletter.delivery import on_record
 from newsletter.delivery.backoff import GIVEN_UP
+from newsletter.delivery.on_record import OnRecord
 from newsletter.delivery.verdicts import verdict_of
 from newsletter.providers.told import Kind
 from newsletter.store.states import DeliveryState
@@ -30,6 +32,7 @@ MAX_ISSUES: Final = 100  # looked back: two years of a weekly
 _NEVER_LEFT: Final = frozenset({DeliveryState.EXCLUDED, DeliveryState.PLANNED})
 _REFUSED: Final = frozenset({DeliveryState.BOUNCED, DeliveryState.FAILED})
 _ARRIVED: Final = frozenset({DeliveryState.DELIVERED, DeliveryState.COMPLAINED})
+_REFUSALS: Final = frozenset({Kind.BOUNCED, Kind.INVALID, Kind.BLOCKED, Kind.DROPPED})
 
 # One row of delivery by primary key for each issue, of which there is one a week.
 _DELIVERIES = (
@@ -44,44 +47,6 @@ _DELIVERIES = (
     )
 ).columns(sent_at=UTCDateTime())
 
-# Each by its index on subscriber_id.
-_TOLD = text(
-    "SELECT issue_id, at, kind, code, detail FROM provider_event"
-    " WHERE subscriber_id = :subscriber_id AND issue_id IS NOT NULL"
-    " AND kind IN ('bounced', 'invalid', 'blocked', 'dropped')"
-).columns(at=UTCDateTime())
-_REPORTED = text(
-    "SELECT issue_id, received_at AS at, verdict FROM inbound_report"
-    " WHERE subscriber_id = :subscriber_id AND issue_id IS NOT NULL AND kind = 'bounce'"
-).columns(at=UTCDateTime())
-_SENT_AGAIN = text(
-    "SELECT issue_id, max(at) AS at FROM event"
-    " WHERE subscriber_id = :subscriber_id AND kind = 'resend' GROUP BY issue_id"
-).columns(at=UTCDateTime())
-
-# The last time the row began anew: another mailbox, a new agreement, an operator's word. Each by
-# its index on subscriber_id; suppressions by the one on address_key. A graver reason that took a
-# suppression's place (`subscribers.suppression`) is no word of anybody's.
-_BEGUN_ANEW = text(
-    """
-    SELECT max(at) AS at FROM (
-        SELECT ended_at AS at FROM address_change WHERE subscriber_id = :subscriber_id
-            AND old_agreed_at IS NOT NULL AND new_agreed_at IS NOT NULL
-        UNION ALL SELECT at FROM consent_record
-            WHERE subscriber_id = :subscriber_id AND action = 'confirmed'
-        UNION ALL SELECT suppression.lifted_at FROM subscriber
-            JOIN suppression ON suppression.address_key = subscriber.address_key
-            WHERE subscriber.id = :subscriber_id AND suppression.reason = 'soft_bounces'
-                AND suppression.lifted_because NOT LIKE '% took its place'
-    ) AS begun
-    """
-).columns(at=UTCDateTime())
-
-# The few who have a row going, by engagement's primary key.
-_WITH_A_ROW = text(
-    "SELECT subscriber_id FROM engagement WHERE soft_bounces > 0 AND subscriber_id IN :ids"
-).bindparams(bindparam("ids", expanding=True))
-
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -95,6 +60,7 @@ class _Step:
 
 def in_a_row(
     session: Session,
+    known: OnRecord,
     subscriber_id: int,
     issue_id: int,
     *,
@@ -103,14 +69,14 @@ def in_a_row(
 ) -> int:
     """The soft refusals of the row that `issue_id` stands in; and the reader's newest row is kept.
 
-    is_soft: whether the news about `issue_id`, not on record yet, is a soft refusal; None: there
-    are none, and an issue that ends a row stands in none. at: when that happened; what is older
-    than the issue's last sending to them is no news.
+    known: what is on record of the reader. is_soft: whether the news about `issue_id`, not on
+    record yet, is a soft refusal; None: there are none, and an issue that ends a row stands in
+    none. at: when that happened; what is older than the issue's last sending to them is no news.
     """
-    again = _sent_again(session, subscriber_id)
+    again = known.again.get(subscriber_id, {})
     is_old = at is not None and at < again.get(issue_id, at)
     news = {} if is_soft is None or is_old else {issue_id: is_soft}
-    steps = _steps(session, subscriber_id, news, again)
+    steps = _steps(session, known, subscriber_id, news)
     _keep(session, subscriber_id, steps)
     here = next((n for n, step in enumerate(steps) if step.issue_id == issue_id), None)
     if here is None or steps[here].ends_the_row:
@@ -120,11 +86,10 @@ def in_a_row(
 
 
 def recount(session: Session, subscriber_ids: Collection[int]) -> None:
-    """Mails arrived at these readers': whose row that ends."""
-    if not subscriber_ids:
-        return
-    for (id_,) in session.execute(_WITH_A_ROW, {"ids": list(subscriber_ids)}).all():
-        _keep(session, id_, _steps(session, id_, {}, _sent_again(session, id_)))
+    """Mails arrived at these readers, who had a row going: whether that ends it."""
+    known = on_record.look_up(session, subscriber_ids)
+    for id_ in subscriber_ids:
+        _keep(session, id_, _steps(session, known, id_, {}))
 
 
 def _until_the_end(steps: Collection[_Step]) -> int:
@@ -148,18 +113,14 @@ def _keep(session: Session, subscriber_id: int, steps: list[_Step]) -> None:
 
 
 def _steps(
-    session: Session,
-    subscriber_id: int,
-    news: Mapping[int, bool],
-    again: Mapping[int, datetime],
+    session: Session, known: OnRecord, subscriber_id: int, news: Mapping[int, bool]
 ) -> list[_Step]:
     """The reader's issues, newest first, since their row last began anew."""
-    of_reader = {"subscriber_id": subscriber_id}
-    since = session.execute(_BEGUN_ANEW, of_reader).scalar()
-    rows = session.execute(_DELIVERIES, of_reader | {"most": MAX_ISSUES}).all()
-    verdicts = _verdicts(session, subscriber_id, again)
+    since = known.begun_anew.get(subscriber_id)
+    about = {"subscriber_id": subscriber_id, "most": MAX_ISSUES}
+    verdicts = _verdicts(known, subscriber_id)
     steps = []
-    for row in rows:
+    for row in session.execute(_DELIVERIES, about).all():
         if since is not None and row.sent_at <= since:
             break
         steps.append(_step(row, verdicts.get(row.issue_id) or _at_the_door(row), news))
@@ -179,25 +140,18 @@ def _step(row: Row[Any], verdicts: set[Verdict], news: Mapping[int, bool]) -> _S
     )
 
 
-def _verdicts(
-    session: Session, subscriber_id: int, again: Mapping[int, datetime]
-) -> Mapping[int, set[Verdict]]:
+def _verdicts(known: OnRecord, subscriber_id: int) -> Mapping[int, set[Verdict]]:
     """What was reported about each issue's delivery since it was last sent, by issue id."""
     found: defaultdict[int, set[Verdict]] = defaultdict(set)
-    of_reader = {"subscriber_id": subscriber_id}
-    for row in session.execute(_TOLD, of_reader):
-        if row.at >= again.get(row.issue_id, row.at):
+    again = known.again.get(subscriber_id, {})
+    for row in known.told.get(subscriber_id, ()):
+        is_of_an_issue = row.issue_id is not None and row.kind in _REFUSALS
+        if is_of_an_issue and row.at >= again.get(row.issue_id, row.at):
             found[row.issue_id].add(verdict_of(Kind(row.kind), row.code, row.detail))
-    for row in session.execute(_REPORTED, of_reader):
+    for row in known.reported.get(subscriber_id, ()):
         if row.at >= again.get(row.issue_id, row.at):
             found[row.issue_id].add(Verdict(row.verdict))
     return found
-
-
-def _sent_again(session: Session, subscriber_id: int) -> Mapping[int, datetime]:
-    """When each issue was last sent again, to the whole second: so exact are providers."""
-    rows = session.execute(_SENT_AGAIN, {"subscriber_id": subscriber_id})
-    return {row.issue_id: row.at.replace(microsecond=0) for row in rows}
 
 
 def _at_the_door(row: Row[Any]) -> set[Verdict]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Final
 
-from sqlalchemy import CursorResult, text
+from sqlalchemy import text
 from sqlmodel import Session
 
 # A stretch of provider_event's primary key, each with its reader by primary key.
@@ -25,12 +25,12 @@ _LET_GO: Final = text(
 )
 
 
-def cut_words(session: Session, stretch: Mapping[str, int]) -> bool:
-    """Takes away the words told of erased readers, before anything follows; whether there are any.
+def cut_words(session: Session, stretch: Mapping[str, int]) -> None:
+    """Takes away the words told of erased readers, before anything follows.
 
     stretch: `after` and `last`, ids of provider_event.
     """
-    return cast("CursorResult[Any]", session.execute(_CUT, stretch)).rowcount > 0
+    session.execute(_CUT, stretch)
 
 
 def let_go(session: Session, stretch: Mapping[str, int]) -> None:

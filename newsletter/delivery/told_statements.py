@@ -64,21 +64,6 @@ NOT_WAITING: Final = text(
     "UPDATE provider_event SET is_waiting = false WHERE id IN :ids"
 ).bindparams(bindparam("ids", expanding=True))
 
-# By event's index on subscriber_id: when an operator last had it sent again.
-SENT_AGAIN: Final = text(
-    "SELECT max(at) AS at FROM event WHERE subscriber_id = :subscriber_id"
-    " AND issue_id + 0 = :issue_id AND kind = 'resend'"
-).columns(at=UTCDateTime())
-
-# By provider_event's index on subscriber_id: the few weighty facts about one delivery.
-FACTS: Final = text(
-    """
-    SELECT kind, at, code, detail FROM provider_event
-    WHERE subscriber_id = :subscriber_id AND issue_id = :issue_id AND NOT is_waiting
-        AND kind IN ('complained', 'unsubscribed', 'bounced', 'invalid', 'blocked', 'dropped')
-    """
-).columns(at=UTCDateTime())
-
 # By consent_record's index on subscriber_id: whether they left and then agreed again.
 CAME_BACK: Final = text(
     """
@@ -104,6 +89,7 @@ DECIDE: Final = text(
 class About:
     """The statements about some events at once, by how these are named."""
 
+    concern: TextClause
     wait: TextClause
     doubt: TextClause
     uncertain: TextClause
@@ -144,8 +130,29 @@ class About:
         )
         may_wait = "told.is_deferred = 1 AND delivery.state IN ('uncertain', 'submitted')"
         return cls(
-            # The events by primary key, each with its delivery by primary key.
-            wait=_timed(
+            # One walk over the events by primary key, with delivery, reader and engagement by
+            # theirs: hardly any of a thousand is about anything but a message that left as usual,
+            # and what none is about needs no statement of its own.
+            concern=text(
+                f"""
+                SELECT
+                    max(CASE WHEN delivery.state = 'attempting' THEN 1 ELSE 0 END) AS being_sent,
+                    max(CASE WHEN delivery.state = 'planned' AND delivery.attempts > 0
+                        THEN 1 ELSE 0 END) AS planned_again,
+                    max(CASE WHEN delivery.state = 'uncertain' THEN 1 ELSE 0 END) AS uncertain,
+                    max(CASE WHEN subscriber.status = 'erased' THEN 1 ELSE 0 END) AS erased,
+                    max(CASE WHEN engagement.soft_bounces > 0 THEN 1 ELSE 0 END) AS refused_before,
+                    max(CASE WHEN provider_event.request_id <> '' THEN 1 ELSE 0 END) AS in_requests
+                FROM provider_event
+                LEFT JOIN delivery ON delivery.issue_id = provider_event.issue_id
+                    AND delivery.subscriber_id = provider_event.subscriber_id
+                LEFT JOIN subscriber ON subscriber.id = provider_event.subscriber_id
+                LEFT JOIN engagement ON engagement.subscriber_id = provider_event.subscriber_id
+                WHERE {named}
+                """  # noqa: S608
+            ),
+            # As above.
+            wait=text(
                 f"""
                 UPDATE provider_event SET is_waiting = true
                 WHERE {named} AND EXISTS (
@@ -175,7 +182,7 @@ class About:
                 """  # noqa: S608
             ),
             # As above: the issues of which something is settled now.
-            uncertain=_timed(
+            uncertain=text(
                 f"""
                 SELECT DISTINCT delivery.issue_id FROM provider_event JOIN delivery
                     ON delivery.issue_id = provider_event.issue_id
@@ -183,37 +190,46 @@ class About:
                 WHERE {named} AND NOT is_waiting AND delivery.state = 'uncertain'
                 """  # noqa: S608
             ),
-            # Each request by primary key; there are hardly any.
-            requests=_timed(
+            # The events by primary key, each request by its own: an issue may have thousands.
+            requests=text(
                 f"""
-                SELECT request.id FROM request WHERE request.id IN (
-                    SELECT request_id FROM provider_event
-                    WHERE {named} AND NOT is_waiting AND request_id <> ''
-                        AND issue_id = request.issue_id
-                )
+                SELECT DISTINCT request.id FROM provider_event JOIN request
+                    ON request.id = provider_event.request_id
+                    AND request.issue_id = provider_event.issue_id
+                WHERE {named} AND NOT is_waiting AND provider_event.request_id <> ''
+                ORDER BY request.id
                 """  # noqa: S608
             ),
-            # Deliveries by primary key; whether there is anything to classify by event's index on
-            # subscriber_id. An event that comes later brings a row of its own.
+            # The events and deliveries by primary key; whether there is anything to classify by
+            # event's index on (subscriber_id, issue_id). An event that comes later brings a row of
+            # its own.
             to_classify=_timed(
                 f"""
                 INSERT INTO to_classify (issue_id, subscriber_id, due_at)
-                SELECT told.issue_id, told.subscriber_id, :now
-                FROM ({told}) AS told JOIN delivery ON {theirs}
-                WHERE {is_out} AND ({is_earlier} OR delivery.state = 'uncertain') AND EXISTS (
-                    SELECT 1 FROM event WHERE event.subscriber_id = told.subscriber_id
-                        AND event.issue_id + 0 = told.issue_id
-                )
+                SELECT DISTINCT delivery.issue_id, delivery.subscriber_id, :now
+                FROM provider_event JOIN delivery
+                    ON delivery.issue_id = provider_event.issue_id
+                    AND delivery.subscriber_id = provider_event.subscriber_id
+                WHERE {named} AND NOT is_waiting AND {is_out}
+                    AND (delivery.state = 'uncertain' OR (provider_event.kind = 'delivered'
+                        AND (delivery.delivered_at IS NULL
+                            OR delivery.delivered_at > provider_event.at)))
+                    AND EXISTS (
+                        SELECT 1 FROM event WHERE event.subscriber_id = delivery.subscriber_id
+                            AND event.issue_id = delivery.issue_id
+                    )
                 ON CONFLICT (issue_id, subscriber_id) DO NOTHING
                 """,  # noqa: S608
                 "now",
             ),
-            # Engagement by primary key: those for whom a row of soft bounces may have ended.
-            arrived=_timed(
+            # The events and engagement by primary key: those for whom a row of soft bounces may
+            # have ended.
+            arrived=text(
                 f"""
-                SELECT DISTINCT told.subscriber_id FROM ({told}) AS told JOIN engagement
-                    ON engagement.subscriber_id = told.subscriber_id
-                WHERE told.delivered_at IS NOT NULL AND engagement.soft_bounces > 0
+                SELECT DISTINCT engagement.subscriber_id FROM provider_event JOIN engagement
+                    ON engagement.subscriber_id = provider_event.subscriber_id
+                WHERE {named} AND NOT is_waiting AND kind = 'delivered'
+                    AND provider_event.issue_id IS NOT NULL AND engagement.soft_bounces > 0
                 """  # noqa: S608
             ),
             # Deliveries by primary key. Each value only ever moves one way (a later state, an
@@ -241,21 +257,27 @@ class About:
                 """,  # noqa: S608
                 "now",
             ),
-            # The events by primary key.
+            # The events by primary key, each with its delivery by primary key.
             weighty=text(
                 f"""
-                SELECT id, event_id, issue_id, subscriber_id, kind, at, code, detail
-                FROM provider_event
-                WHERE {named} AND NOT is_waiting AND subscriber_id IS NOT NULL AND kind IN (
+                SELECT id, event_id, provider_event.issue_id, provider_event.subscriber_id, kind,
+                    at, code, detail, delivery.state, delivery.reason,
+                    coalesce(delivery.submitted_at, delivery.changed_at) AS sent_at
+                FROM provider_event LEFT JOIN delivery
+                    ON delivery.issue_id = provider_event.issue_id
+                    AND delivery.subscriber_id = provider_event.subscriber_id
+                WHERE {named} AND NOT is_waiting AND provider_event.subscriber_id IS NOT NULL
+                    AND kind IN (
                     'complained', 'unsubscribed', 'bounced', 'invalid', 'blocked', 'dropped')
                 """  # noqa: S608
-            ).columns(at=UTCDateTime()),
+            ).columns(at=UTCDateTime(), sent_at=UTCDateTime()),
         )
 
     def of_a_list(self) -> About:
         """The same, whose parameter `ids` is a list."""
         ids: BindParameter[int] = bindparam("ids", expanding=True)
         return About(
+            concern=self.concern.bindparams(ids),
             wait=self.wait.bindparams(ids),
             doubt=self.doubt.bindparams(ids),
             uncertain=self.uncertain.bindparams(ids),

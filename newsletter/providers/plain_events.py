@@ -62,7 +62,7 @@ def _names(element: Mapping[str, Any], at: datetime | None, said: Sequence[str])
     event_id = told.own_id(element.get("id"))
     message = element.get("message_id") or element.get("delivery")
     if isinstance(message, str) and at is not None:
-        twin = told.digest(message, at.isoformat(), *said)
+        twin = told.twin_of(message, at.isoformat(), said)
     else:
         twin = told.digest("whole", told.as_json(element))
     return event_id or f"twin:{twin}", twin

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 from newsletter.errors import SettingsError
 from newsletter.providers import told
 from newsletter.providers.standard_webhooks import is_fresh
-from newsletter.providers.told import Kind, ProviderEvent, text_of
+from newsletter.providers.told import (
+    MAX_DETAIL_CHARACTERS,
+    MAX_WORD_CHARACTERS,
+    Kind,
+    ProviderEvent,
+    kept,
+    text_of,
+)
 from subscribers import bounces
 
 if TYPE_CHECKING:
@@ -60,22 +67,26 @@ def _read(element: Any) -> ProviderEvent:
     word = element.get("event") if isinstance(element, dict) else None
     if not isinstance(word, str):
         return told.unknown(element)
+    get = element.get
     kind = _kind(element, word)
-    words = element.get("reason") or element.get("response")
-    detail = told.kept(words, told.MAX_DETAIL_CHARACTERS) if words else ""
-    code, mark = _code(element, detail), text_of(element.get("nl_delivery"), 200)
+    words, status, request = get("reason") or get("response"), get("status"), get("nl_request")
+    detail = kept(words, MAX_DETAIL_CHARACTERS) if words else ""
+    code = _code(status, detail) if status or detail else ""
+    mark = text_of(get("nl_delivery"), 200)
     event_id, twin = _names(element, (mark, word, kind, code, detail))
-    return ProviderEvent(
+    return ProviderEvent(  # by place: named ones take half as long again, a thousand times
         event_id,
         twin,
         kind,
-        text_of(word, told.MAX_WORD_CHARACTERS),
-        told.instant(element.get("timestamp")),
-        mark=mark,
-        request_id=text_of(element.get("nl_request"), 64),
-        code=code,
-        detail=detail,
-        raw=told.raw_of(element) if kind is Kind.UNKNOWN else "",
+        text_of(word, MAX_WORD_CHARACTERS),
+        told.instant(get("timestamp")),
+        mark,
+        "",
+        "",
+        text_of(request, 64) if request else "",
+        code,
+        detail,
+        told.raw_of(element) if kind is Kind.UNKNOWN else "",
     )
 
 
@@ -94,19 +105,19 @@ def _names(element: Mapping[str, Any], said: Sequence[str]) -> tuple[str, str]:
     SendGrid's id may differ when it tells something again: message, instant and all that follows
     from it (said) are the same then, and one message may be refused twice in a second.
     """
-    message = element.get("sg_message_id") or element.get("nl_delivery") or element.get("smtp-id")
-    at = text_of(element.get("timestamp"), 40)
+    get = element.get
+    message = get("sg_message_id") or get("nl_delivery") or get("smtp-id")
+    at = text_of(get("timestamp"), 40)
     if isinstance(message, str) and at:
-        twin = told.digest(message, at, *said)
+        twin = told.twin_of(message, at, said)
     else:
         twin = told.digest("whole", told.as_json(element))
-    own = element.get("sg_event_id")
+    own = get("sg_event_id")
     return (told.own_id(own) if isinstance(own, str) else "") or f"twin:{twin}", twin
 
 
-def _code(element: Mapping[str, Any], detail: str) -> str:
+def _code(status: Any, detail: str) -> str:
     """The enhanced status, where it gives one; else the first in its words."""
-    status = element.get("status")
     if isinstance(status, str) and _CODE.fullmatch(status):
         return status
     return bounces.code_in(detail)[:16] if detail else ""

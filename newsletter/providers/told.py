@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,6 +29,7 @@ _MAX_DEPTH: Final = 20  # what lies deeper is not kept
 
 _EARLIEST_S: Final = 946_684_800  # the year 2000: before it nobody told anything
 _LATEST_S: Final = 4_102_444_800  # the year 2100
+_NUMBERS: Final = (int, float)
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:]{1,320}@[^\s<>()\[\]{}\"',;:=]{1,255}")
 _NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -69,8 +70,8 @@ class Kind(StrEnum):
 class ProviderEvent(NamedTuple):
     """One fact told by a provider. A named tuple: made a thousand at a time.
 
-    event_id: the provider's own. twin: a hash of message, instant and what is said of it, for ids
-    that change on a retry; of all that it says where one of these is missing. word: the provider's
+    event_id: the provider's own. twin: stands for message, instant and what is said of it, for ids
+    that change on a retry; for all that it says where one of these is missing. word: the provider's
     own name of it. at: None where it gives no instant, or an impossible one. mark: `<local part of
     our Message-ID>.<key>`, message_id: a whole Message-ID, token: one of ours that names a
     delivery; each "" where not given, and none of them proven yet. request_id: of the request it
@@ -209,13 +210,22 @@ def digest(*parts: str) -> str:
     return blake2b(whole, digest_size=16).hexdigest()
 
 
+def twin_of(message: str, at: str, said: Sequence[str]) -> str:
+    """What stands for a message, an instant in words and what was said of it: 52 letters at most.
+
+    The instant comes first, so that what is told at once stands side by side in the index: by its
+    hash alone each of a thousand events would have a page of its own to write.
+    """
+    return f"{at[:19]}.{digest(message, at, *said)}"
+
+
 def text_of(value: Any, most: int) -> str:
     """A text or a number as one plain line of at most `most` characters; "" for anything else."""
     if isinstance(value, str):
         if value.isascii() and value.isprintable():
             return value[:most]
         return _NOT_KEPT.sub(" ", value[: 4 * most]).strip()[:most]
-    return str(value)[:most] if isinstance(value, float) or is_whole(value) else ""
+    return str(value)[:most] if is_whole(value) or isinstance(value, float) else ""
 
 
 def is_whole(value: Any) -> bool:
@@ -233,7 +243,7 @@ def instant(value: Any) -> datetime | None:
     """Seconds since 1970 as a number or its digits; None for anything else, and before 2000."""
     if isinstance(value, str):
         value = float(value) if _NUMBER.fullmatch(value.strip()) else None
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, _NUMBERS) or isinstance(value, bool):
         return None
     return _instant(value) if _EARLIEST_S <= value < _LATEST_S else None
 

@@ -116,3 +116,16 @@ def test_what_lies_too_deep_to_be_kept_is_known_all_the_same() -> None:
         deep = [deep]
     (event,) = plain_events.read_events(json.dumps([deep]).encode())
     assert event.raw.count("[") <= 30
+
+
+def test_what_was_told_at_one_time_stands_together_in_the_index() -> None:
+    """By a hash alone each of a thousand events would have a page of its own to write."""
+    words = ("processed", "delivered", "open", "click")
+    early = [sendgrid(event=word).twin for word in words]
+    late = [sendgrid(event=word, timestamp=BOUNCE["timestamp"] + 1).twin for word in words]
+    assert max(early) < min(late)
+    said = {"message_id": "2026-w48.5a0c@example.com"}
+    times = [f"2026-11-24T09:00:0{second}Z" for second in range(4)]
+    twins = [plain(**said, time=time).twin for time in times]
+    assert twins == sorted(twins)
+    assert max(len(twin) for twin in (*early, *late, *twins)) <= 64
