@@ -40,7 +40,6 @@ from newsletter.tracking.stats_audience import (
 from newsletter.tracking.stats_checks import verified
 
 HOURS = 72
-HUMAN, UNKNOWN, MACHINE = 3, 2, 1  # what the statements say for a label
 _COMPARISON = re.compile(r"/comparisons/([a-z0-9-]+)/?$")  # whatever the site's own path is
 
 
@@ -183,17 +182,15 @@ def _what_readers_did(
     session: Session, issue_id: int, begins: datetime, *, is_tracked: bool
 ) -> _Done:
     """Gathers and counts. Of an issue that was not tracked nothing counts, whatever there is."""
-    where = {"issue_id": issue_id}
-    session.execute(sql.MAKE_READERS)
-    session.execute(sql.MAKE_CLICKS)
-    if is_tracked:
-        session.execute(sql.FILL_READERS, where)
-        session.execute(sql.FILL_CLICKS, where)
+    for statement in (*sql.MAKE, *(sql.FILL if is_tracked else ())):
+        session.execute(statement, {"issue_id": issue_id})
+    loads = session.execute(sql.LOAD_MINUTES).all()
+    clicks = session.execute(sql.CLICK_MINUTES).all()
     links = _links(session, issue_id)
     done = _Done(
-        loads=Labelled(**session.execute(sql.LABELS["load"]).one()._asdict()),
-        clicks=Labelled(**session.execute(sql.LABELS["click"]).one()._asdict()),
-        hours=_hours(session, begins),
+        loads=_by_label(loads),
+        clicks=_by_label(clicks),
+        hours=_hours(loads, clicks, begins),
         clients=_clients(session),
         links=links,
         followed=_followed(session, links),
@@ -204,8 +201,15 @@ def _what_readers_did(
     return done
 
 
+def _by_label(minutes: Iterable[Any]) -> Labelled:
+    counts: Counter[str] = Counter()
+    for minute, readers in minutes:
+        counts[minute[0]] += readers
+    return _labelled(counts)
+
+
 def _links(session: Session, issue_id: int) -> tuple[LinkFigure, ...]:
-    counts: dict[int, Counter[int]] = {}
+    counts: dict[int, Counter[str]] = {}
     for link, best, readers in session.execute(sql.LINK_READERS):
         counts.setdefault(link, Counter())[best] += readers
     return tuple(
@@ -232,27 +236,26 @@ def _followed(session: Session, links: Iterable[LinkFigure]) -> dict[str, Labell
     return found
 
 
-def _hours(session: Session, begins: datetime) -> tuple[HourFigure, ...]:
+def _hours(loads: Iterable[Any], clicks: Iterable[Any], begins: datetime) -> tuple[HourFigure, ...]:
     """Up to the last hour in which anybody did anything, none after the third day."""
-    loads = _by_hour(session.execute(sql.MINUTES["load"]), begins)
-    clicks = _by_hour(session.execute(sql.MINUTES["click"]), begins)
-    last = max((*loads, *clicks), default=-1)
+    loaded, clicked = _by_hour(loads, begins), _by_hour(clicks, begins)
+    last = max((*loaded, *clicked), default=-1)
     return tuple(
         HourFigure(
             hour,
-            _labelled(loads.get(hour, Counter())),
-            _labelled(clicks.get(hour, Counter())),
+            _labelled(loaded.get(hour, Counter())),
+            _labelled(clicked.get(hour, Counter())),
         )
         for hour in range(last + 1)
     )
 
 
-def _by_hour(rows: Iterable[Any], begins: datetime) -> dict[int, Counter[int]]:
+def _by_hour(minutes: Iterable[Any], begins: datetime) -> dict[int, Counter[str]]:
     """Hour 0 begins with the minute of the first message, and takes in clocks that run behind."""
     start = begins.astimezone(UTC).replace(second=0, microsecond=0)
-    hours: dict[int, Counter[int]] = {}
-    for best, minute, readers in rows:
-        at = datetime.fromisoformat(minute).replace(tzinfo=UTC)
+    hours: dict[int, Counter[str]] = {}
+    for minute, readers in minutes:
+        best, at = minute[0], datetime.fromisoformat(minute[1:]).replace(tzinfo=UTC)
         hour = max(0, int((at - start).total_seconds() // 3_600))
         if hour < HOURS:
             hours.setdefault(hour, Counter())[best] += readers
@@ -267,12 +270,10 @@ def _clients(session: Session) -> tuple[ClientFigure, ...]:
     return tuple(ClientFigure(name, readers) for name, readers in ordered)
 
 
-def _of(followed: Mapping[str, Labelled], slug: str) -> Labelled:
-    return followed.get(slug, Labelled())
-
-
-def _labelled(counts: Counter[int]) -> Labelled:
-    return Labelled(human=counts[HUMAN], unknown=counts[UNKNOWN], machine=counts[MACHINE])
+def _labelled(counts: Counter[str]) -> Labelled:
+    return Labelled(
+        human=counts[sql.HUMAN], unknown=counts[sql.UNKNOWN], machine=counts[sql.MACHINE]
+    )
 
 
 def _by_size(row: Any) -> tuple[int, str]:

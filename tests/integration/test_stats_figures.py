@@ -16,7 +16,7 @@ from newsletter.errors import LedgerError
 from newsletter.store.engine import session_on
 from newsletter.store.models import Delivery, Issue
 from newsletter.tracking.figures import ClientFigure, IssueFigures, Labelled, Share
-from newsletter.tracking.stats import comparison_of
+from newsletter.tracking.stats import About, Judged, comparison_of, measure
 from newsletter.tracking.stats_checks import disagreements, verified
 from subscribers.models import Subscriber
 
@@ -121,6 +121,38 @@ def test_links_and_comparisons_know_who_followed_them(session: Session) -> None:
         (2, "c-vs-d", Labelled(human=1, machine=1)),
         (3, "", Labelled(unknown=1, machine=1)),
     ]
+
+
+def test_who_loaded_and_clicked_is_one_stray_and_a_click_on_no_link_is_a_click(
+    session: Session,
+) -> None:
+    id_ = sent(session)
+    facts.did(
+        session,
+        id_,
+        *(Did(9), Did(9, kind="click", link=1), Did(9, kind="click", link=2)),  # refused the mail
+        Did(10, kind="click", link=1),  # of whom nobody knows whether they got it
+        Did(1, kind="click", label="machine", after=MINUTE),
+    )
+    figures = facts.figures(session, id_)
+    assert figures.strays == 2
+    assert figures.waterfall.clicks == Labelled(machine=1)
+    assert [one.readers.total for one in figures.links] == [0, 0, 0]
+
+
+def test_a_comparison_s_reader_counts_once_under_the_best_of_its_links(session: Session) -> None:
+    id_ = facts.issue(session, STATES)
+    facts.links(session, id_, f"{PAGE}/a-vs-b", f"{PAGE}/a-vs-b/")
+    facts.did(
+        session,
+        id_,
+        Did(1, kind="click", link=1, label="machine", after=MINUTE),
+        Did(1, kind="click", link=2, after=HOUR),
+        Did(2, kind="click", link=2, label="", after=HOUR),
+    )
+    about = About(id_, "w", "w", "weekly", "", facts.SENT, 11, True, [Judged("a-vs-b", "A", ())])
+    (figure,) = measure(session, about, now=facts.NOW).comparisons
+    assert figure.readers == Labelled(human=1, unknown=1)
 
 
 def test_hours_go_by_the_first_of_the_best_label_and_end_after_three_days(session: Session) -> None:
