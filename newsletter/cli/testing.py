@@ -32,7 +32,9 @@ STATIC = (
     ("mypy", ("-m", "mypy")),
     ("import-linter", ("-c", "from importlinter.cli import lint_imports_command as c; c()")),
 )
-TOGETHER = ("tests", f"--ignore={BENCHMARKS}", "-p", "no:benchmark", "-n", WORKERS)
+# Stealing leaves tests of one module with one worker, which makes the homes they share once.
+SPREAD = ("-n", WORKERS, "--dist", "worksteal")
+TOGETHER = ("tests", f"--ignore={BENCHMARKS}", "-p", "no:benchmark", *SPREAD)
 QUICK = (*TOGETHER, "-m", "not slow and not browser")
 ALONE = (BENCHMARKS,)  # nothing may run beside a measurement
 
@@ -123,5 +125,7 @@ def _run(*arguments: str) -> int:
         for name, value in os.environ.items()
         if not name.startswith("NEWSLETTER_") or name.startswith("NEWSLETTER_TEST_")
     }
+    # Three workers and hundreds of processes would each compile everything anew.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603

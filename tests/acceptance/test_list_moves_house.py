@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from command_line import MONDAY_NOON, Newsletter, Said, commands, process
+from publication import open_home
 
 from newsletter.app import App, build_app
 from newsletter.settings import load_settings
 
-ROOT = Path(__file__).parents[2]
 READERS = 4_500
 CONSENT = ("--consent", "ticked the box", "--given-on", "2026-05-31")
 # An import that strikes itself with -9 when it is told of its progress for the n-th time.
@@ -38,28 +35,28 @@ cli.main()
 STEPS = 2 + 1 + 5  # told of while reading, at its end, and for each 900 people written
 
 
-def run(home: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {
-        **os.environ,
-        "NEWSLETTER_HOME": str(home),
-        "NEWSLETTER_NOW": "2026-11-23T12:00:00Z",
-    }
-    program = ["-c", code] if code else ["-m", "newsletter"]
-    return subprocess.run(
-        [sys.executable, *program, *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+Run = Callable[..., Said]
 
 
-def done(home: Path, *arguments: str) -> str:
-    ended = run(home, *arguments)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    """Runs `newsletter ...` in the home that is named first."""
+    monkeypatch.setenv("NEWSLETTER_NOW", MONDAY_NOON)
+
+    def at_home(newsletter: Newsletter) -> Run:
+        def run(home: Path, *arguments: str) -> Said:
+            monkeypatch.setenv("NEWSLETTER_HOME", str(home))
+            return newsletter(*arguments)
+
+        return run
+
+    yield from map(at_home, commands(monkeypatch, capfd))
+
+
+def out(said: Said) -> str:
+    """What a command that did its work said."""
+    assert said.code == 0, said.err
+    return said.out
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +73,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with nobody on its list; copy it."""
     home = tmp_path_factory.mktemp("empty") / "home"
-    done(home, "subscribers", "count")
+    open_home(home).engine.dispose()
     return home
 
 
@@ -101,20 +98,22 @@ def everything(home: Path) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("step", [1, 3, 4, 6, STEPS])
 def test_an_import_killed_with_9_leaves_nothing_and_can_be_run_again(
-    step: int, people: Path, empty: Path, tmp_path: Path
+    run: Run, step: int, people: Path, empty: Path, tmp_path: Path
 ) -> None:
     home = tmp_path / "home"
     shutil.copytree(empty, home)
     command = ("subscribers", "import", str(people), *CONSENT)
-    killed = run(home, str(step), *command, code=DOOMED)
-    assert killed.returncode == -9, killed.stderr
+    killed = process(home, str(step), *command, code=DOOMED)
+    assert killed.code == -9, killed.err
     assert everything(home) == [0, 0, 0, 0]
-    assert json.loads(done(home, *command, "--json"))["added"] == READERS
+    assert run(home, *command, "--json").json["added"] == READERS
     assert everything(home) == [READERS, READERS, READERS, 1]
 
 
 @pytest.mark.slow
-def test_a_list_is_exported_wiped_and_imported_and_is_the_same(empty: Path, tmp_path: Path) -> None:
+def test_a_list_is_exported_wiped_and_imported_and_is_the_same(
+    run: Run, empty: Path, tmp_path: Path
+) -> None:
     home, new = tmp_path / "home", tmp_path / "new"
     shutil.copytree(empty, home)
     listed = tmp_path / "kit.csv"
@@ -128,33 +127,33 @@ def test_a_list_is_exported_wiped_and_imported_and_is_the_same(empty: Path, tmp_
     )
     errors = tmp_path / "errors.csv"
     command = ("subscribers", "import", str(listed), "--consent", "our old form")
-    rehearsed = done(home, *command, "--dry-run")
+    rehearsed = out(run(home, *command, "--dry-run"))
     assert "email_address -> email" in rehearsed
     assert everything(home) == [0, 0, 0, 0]
-    said = done(home, *command, "--errors", str(errors))
+    said = out(run(home, *command, "--errors", str(errors)))
     assert "read as kit" in said
     assert "1 (hard bounce)" in said
     errors.write_text(errors.read_text().replace("nobody", "eve@example.com"))
-    done(home, "subscribers", "import", str(errors), "--consent", "our old form")
-    done(home, "subscribers", "unsubscribe", "bob@example.com")
-    done(home, "subscribers", "export", "--whole", str(tmp_path / "list.zip"))
+    out(run(home, "subscribers", "import", str(errors), "--consent", "our old form"))
+    out(run(home, "subscribers", "unsubscribe", "bob@example.com"))
+    out(process(home, "subscribers", "export", "--whole", str(tmp_path / "list.zip")))
 
     shutil.copytree(empty, new)  # the wipe: a new house
-    done(new, "subscribers", "import", "--whole", str(tmp_path / "list.zip"))
+    out(process(new, "subscribers", "import", "--whole", str(tmp_path / "list.zip")))
     for shape in ("plain", "mailchimp", "substack", "ghost", "buttondown", "kit", "listmonk"):
         command = ("subscribers", "export", "--as", shape)
-        assert done(home, *command) == done(new, *command)
+        assert out(run(home, *command)) == out(run(new, *command))
     for address in ("ann@example.com", "bob@example.com", "eve@example.com"):
         command = ("subscribers", "show", address, "--json")
-        before, after = (json.loads(done(place, *command)) for place in (home, new))
+        before, after = (run(place, *command).json for place in (home, new))
         assert before["consent"] == after["consent"]
         # The operators' log belongs to the house, not to the list; ids may differ.
         assert before | dict.fromkeys(("id", "operators")) == after | dict.fromkeys(
             ("id", "operators")
         )
-    shown = [done(place, "suppressions", "list", "--json") for place in (home, new)]
+    shown = [out(run(place, "suppressions", "list", "--json")) for place in (home, new)]
     assert shown[0] == shown[1]
     assert "angry@example.com" in shown[0]
     again = run(new, "subscribers", "import", "--whole", str(tmp_path / "list.zip"))
-    assert again.returncode == 1
-    assert "empty one" in again.stderr
+    assert again.code == 1
+    assert "empty one" in again.err

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import Newsletter, commands
 from publication import WEEK, finished, open_home, planned_and_approved, readers, store
+from served import copied
 from sqlalchemy import text
 
 from newsletter import pipeline
@@ -22,21 +23,30 @@ from newsletter.errors import RefusedError
 pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> App:
-    """Four readers of an issue that went out; the second and the third have no answer."""
-    app = open_home(tmp_path / "home")
+@pytest.fixture(scope="module")
+def sent_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four readers of an issue that went out; copy it, never write to it."""
+    app = open_home(tmp_path_factory.mktemp("sent") / "home")
     store(app, finished("Left vs Right"))
     readers(app, 4)
     planned_and_approved(app)
     pipeline.send(app, WEEK)
+    app.engine.dispose()
+    return app.home
+
+
+@pytest.fixture
+def app(sent_home: Path, tmp_path: Path) -> Iterator[App]:
+    """Four readers of an issue that went out; the second and the third have no answer."""
+    app = open_home(copied(sent_home, tmp_path))
     change(
         app,
         "UPDATE delivery SET state='uncertain', reason='=HYPERLINK(\x1b[2J)\nno answer',"
         " receipt='' WHERE subscriber_id IN (2, 3)",
     )
     change(app, "UPDATE issue SET state='sending', done_at=NULL")
-    return app
+    yield app
+    app.engine.dispose()
 
 
 def change(app: App, statement: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import MONDAY_NOON, Newsletter, commands, process
 from publication import finished, open_home, readers, store
 
 from newsletter import desk, pipeline, segments
@@ -24,37 +22,37 @@ def home(database_file: Path) -> Path:
     return database_file.parent
 
 
-def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "newsletter", *arguments],
-        env={**os.environ, "NEWSLETTER_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def newsletter(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Newsletter]:
+    monkeypatch.setenv("NEWSLETTER_HOME", str(home))
+    monkeypatch.setenv("NEWSLETTER_NOW", MONDAY_NOON)
+    yield from commands(monkeypatch, capfd)
 
 
-@pytest.mark.slow
-def test_a_segment_is_saved_shown_listed_and_counted(home: Path) -> None:
-    _run(home, "subscribers", "add", "ann@example.com", "--consent", "on paper")
-    saved = _run(home, "segments", "save", "at-example", "domain = 'example.com'")
-    assert "at-example: 1 reader, 1 of them active" in saved.stdout
-    shown = json.loads(_run(home, "segments", "show", "at-example", "--json").stdout)
+def test_a_segment_is_saved_shown_listed_and_counted(newsletter: Newsletter) -> None:
+    newsletter("subscribers", "add", "ann@example.com", "--consent", "on paper")
+    saved = newsletter("segments", "save", "at-example", "domain = 'example.com'")
+    assert "at-example: 1 reader, 1 of them active" in saved.out
+    shown = newsletter("segments", "show", "at-example", "--json").json
     assert (shown["rule"], shown["readers"]) == ('domain = "example.com"', 1)
-    (listed,) = json.loads(_run(home, "segments", "list", "--json").stdout)
+    (listed,) = newsletter("segments", "list", "--json").json
     assert listed["name"] == "at-example"
-    counted = json.loads(_run(home, "segments", "count", "status = paused", "--json").stdout)
+    counted = newsletter("segments", "count", "status = paused", "--json").json
     assert counted == {"readers": 0, "active": 0}
 
 
 def test_a_rule_that_cannot_be_read_is_shown_with_its_word(home: Path) -> None:
-    refused = _run(home, "segments", "count", "trackd")
-    assert refused.returncode == 1
-    assert "  trackd\n  ^^^^^^" in refused.stderr
-    assert "did you mean tracked?" in refused.stderr
+    refused = process(home, "segments", "count", "trackd")
+    assert refused.code == 1
+    assert "  trackd\n  ^^^^^^" in refused.err
+    assert "did you mean tracked?" in refused.err
 
 
-def test_a_segment_is_removed_unless_an_issue_waits_for_it(home: Path) -> None:
+def test_a_segment_is_removed_unless_an_issue_waits_for_it(
+    home: Path, newsletter: Newsletter
+) -> None:
     app = open_home(home)
     segments.save(app, "at-example", "domain = 'example.com'", by="Olga")
     readers(app, 1)
@@ -66,12 +64,12 @@ def test_a_segment_is_removed_unless_an_issue_waits_for_it(home: Path) -> None:
     pipeline.approve(app, "latest", by="the editor")
     pipeline.send(app, "latest")
     app.engine.dispose()
-    gone = json.loads(_run(home, "segments", "remove", "at-example", "--json").stdout)
+    gone = newsletter("segments", "remove", "at-example", "--json").json
     assert gone == {"name": "at-example", "outcome": "removed"}
-    assert _run(home, "segments", "remove", "at-example").returncode == 1
-    assert "segment removed" in _run(home, "audit", "list").stdout
-    assert _run(home, "issue", "proof", "latest").returncode == 0
-    assert _run(home, "issue", "show", "latest").returncode == 0
+    assert newsletter("segments", "remove", "at-example").code == 1
+    assert "segment removed" in newsletter("audit", "list").out
+    assert newsletter("issue", "proof", "latest").code == 0
+    assert newsletter("issue", "show", "latest").code == 0
 
 
 def test_a_list_of_disposable_domains_counts_wherever_a_rule_does(

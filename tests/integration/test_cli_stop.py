@@ -12,9 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from publication import open_home, planned_and_approved, readers
+
+from newsletter import pipeline
 
 ROOT = Path(__file__).parents[2]
-READERS = 6_000
+READERS = 3_000
 
 
 def _newsletter(home: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -46,17 +49,12 @@ def _outbox(home: Path) -> list[Path]:
 @pytest.fixture(scope="module")
 def approved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with an approved issue and many readers; copy it."""
-    tmp_path = tmp_path_factory.mktemp("approved")
-    people = tmp_path / "people.csv"
-    rows = "".join(f"reader{number}@example.com\n" for number in range(READERS))
-    people.write_text("email\n" + rows)
-    home = tmp_path / "home"
-    consent = ("--consent", "ticked the box", "--given-on", "2026-05-31")
-    _done(_newsletter(home, "subscribers", "import", str(people), *consent))
-    _done(_newsletter(home, "content", "import"))
-    _done(_newsletter(home, "issue", "plan"))
-    _done(_newsletter(home, "issue", "approve", "latest"))
-    return home
+    app = open_home(tmp_path_factory.mktemp("approved") / "home")
+    pipeline.import_content(app)
+    readers(app, READERS)
+    planned_and_approved(app)
+    app.engine.dispose()
+    return app.home
 
 
 @pytest.mark.slow

@@ -2,48 +2,42 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import MONDAY_NOON, Newsletter, commands, process
 
-pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def home(database_file: Path) -> Path:
-    return database_file.parent
+def newsletter(
+    database_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Newsletter]:
+    monkeypatch.setenv("NEWSLETTER_HOME", str(database_file.parent))
+    monkeypatch.setenv("NEWSLETTER_NOW", MONDAY_NOON)
+    yield from commands(monkeypatch, capfd)
 
 
-def _run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "newsletter", *arguments],
-        env={**os.environ, "NEWSLETTER_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_a_suppressed_address_is_listed_and_shown_until_it_is_lifted(home: Path) -> None:
-    _run(home, "subscribers", "add", "ann@example.com", "--consent", "on paper")
-    assert "suppressed" in _run(home, "suppressions", "add", "Ann@example.com").stdout
-    assert "already" in _run(home, "suppressions", "add", "ann@example.com").stdout
-    (listed,) = json.loads(_run(home, "suppressions", "list", "--json").stdout)
+def test_a_suppressed_address_is_listed_and_shown_until_it_is_lifted(
+    newsletter: Newsletter,
+) -> None:
+    newsletter("subscribers", "add", "ann@example.com", "--consent", "on paper")
+    assert "suppressed" in newsletter("suppressions", "add", "Ann@example.com").out
+    assert "already" in newsletter("suppressions", "add", "ann@example.com").out
+    (listed,) = newsletter("suppressions", "list", "--json").json
     assert (listed["address"], listed["reason"]) == ("ann@example.com", "manual")
-    shown = json.loads(_run(home, "subscribers", "show", "ann@example.com", "--json").stdout)
+    shown = newsletter("subscribers", "show", "ann@example.com", "--json").json
     assert shown["suppressed"] == "manual"
-    refused = _run(home, "suppressions", "remove", "ann@example.com")
-    assert (refused.returncode, "needs a reason" in refused.stderr) == (1, True)
-    lifted = _run(home, "suppressions", "remove", "ann@example.com", "--because", "a mistake")
-    assert "may be written to again" in lifted.stdout
-    assert json.loads(_run(home, "suppressions", "list", "--json").stdout) == []
+    refused = newsletter("suppressions", "remove", "ann@example.com")
+    assert (refused.code, "needs a reason" in refused.err) == (1, True)
+    lifted = newsletter("suppressions", "remove", "ann@example.com", "--because", "a mistake")
+    assert "may be written to again" in lifted.out
+    assert newsletter("suppressions", "list", "--json").json == []
 
 
-def test_what_is_no_address_is_refused(home: Path) -> None:
-    refused = _run(home, "suppressions", "add", "nobody")
-    assert refused.returncode == 1
-    assert "next:" in refused.stderr
+def test_what_is_no_address_is_refused(database_file: Path) -> None:
+    refused = process(database_file.parent, "suppressions", "add", "nobody")
+    assert refused.code == 1
+    assert "next:" in refused.err

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +9,7 @@ from typing import Any
 
 import pytest
 from alembic import command
+from command_line import Newsletter, commands, process
 from publication import MONDAY
 from served import READER, Served, copied, id_of, make_home, own_page, press, served
 from sqlalchemy import text
@@ -137,30 +134,34 @@ def test_choices_made_from_a_mail_are_a_fact_about_its_issue(site: Served) -> No
     assert len(labels.of_reader(site.app, READER)) == 2
 
 
-def _run(home: Path, *arguments: str, now: str) -> Any:
-    ran = subprocess.run(
-        [sys.executable, "-m", "newsletter", *arguments, "--json"],
-        env={**os.environ, "NEWSLETTER_HOME": str(home), "NEWSLETTER_NOW": now},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(ran.stdout)
-
-
-def test_the_same_from_a_terminal(site: Served) -> None:
-    home, now = site.app.home, "2026-12-31T00:00:00Z"
+def test_the_same_from_a_terminal(
+    site: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    now = "2026-12-31T00:00:00Z"
     site.app.engine.dispose()
-    assert _run(home, "events", "rules", now=now)["rules"][-1]["name"] == "unproven"
-    done = _run(home, "events", "classify", now=now)
+    listed = process(site.app.home, "events", "rules", "--json", now=now)
+    assert (listed.code, listed.json["rules"][-1]["name"]) == (0, "unproven")
+    monkeypatch.setenv("NEWSLETTER_HOME", str(site.app.home))
+    monkeypatch.setenv("NEWSLETTER_NOW", now)
+    for newsletter in commands(monkeypatch, capfd):
+        classified(newsletter)
+
+
+def classified(newsletter: Newsletter) -> None:
+    def told(*arguments: str) -> Any:
+        said = newsletter("events", *arguments, "--json")
+        assert said.code == 0
+        return said.json
+
+    done = told("classify")
     assert done["due"] == {"readers": 1, "events": 1, "changed": 1, "labels": {"human": 1}}
     assert done["again"]["events"] == 0
-    again = _run(home, "events", "classify", "--all", now=now)["again"]
+    again = told("classify", "--all")["again"]
     assert again == {"readers": 1, "events": 1, "changed": 0, "labels": {"human": 1}}
-    (shown,) = _run(home, "events", "show", READER, now=now)
+    (shown,) = told("show", READER)
     assert (shown["program"], shown["label"], shown["issue"]) == ("a browser", "human", "2026-W48")
-    assert len(_run(home, "events", "forget", now=now)["done"]) == 2
-    (shown,) = _run(home, "events", "show", READER, now=now)
+    assert len(told("forget")["done"]) == 2
+    (shown,) = told("show", READER)
     assert (shown["program"], shown["network"]) == ("a browser", "#1")
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
 import json
 import mailbox
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,28 +107,29 @@ def test_an_mbox_stays_as_it_is_and_counts_once(app: App, tmp_path: Path) -> Non
     assert path.read_bytes() == whole
 
 
-def _hold(path: str, ready: Any, done: Any) -> None:
-    with Path(path).open("rb+") as file:
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        ready.set()
-        done.wait(20)
+# Holds the file's lock until its input ends.
+HOLDER = """
+import fcntl, sys
+with open(sys.argv[1], "rb+") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 @pytest.mark.slow
 def test_an_mbox_that_is_being_written_to_is_left_for_later(app: App, tmp_path: Path) -> None:
     path = tmp_path / "box"
     path.write_bytes(b"From x\n" + bounce(app, 1))
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    holder = context.Process(target=_hold, args=(str(path), ready, done))
-    holder.start()
-    try:
-        assert ready.wait(20)
+    command = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
         with pytest.raises(RefusedError, match="locked"):
             read(app, path)
-    finally:
-        done.set()
-        holder.join()
+        holder.communicate()
     assert read(app, path).suppressed == 1
 
 

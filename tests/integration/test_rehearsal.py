@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -34,13 +35,21 @@ pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
 SUBSCRIBERS = 3
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> App:
-    """A real home with an issue planned and not approved, and with readers of its own."""
-    app = open_home(tmp_path / "real")
+@pytest.fixture(scope="module")
+def planned_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real home with an issue planned and not approved, and with readers of its own; copy it."""
+    app = open_home(tmp_path_factory.mktemp("planned") / "home")
     store(app, finished("Left vs Right"))
     readers(app, SUBSCRIBERS)
     pipeline.plan(app)
+    app.engine.dispose()
+    return app.home
+
+
+@pytest.fixture
+def app(planned_home: Path, tmp_path: Path) -> App:
+    """An application on a copy of it, closed."""
+    app = open_home(Path(shutil.copytree(planned_home, tmp_path / "real")))
     app.engine.dispose()
     return app
 

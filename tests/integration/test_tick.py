@@ -214,6 +214,7 @@ def test_a_change_of_address_cannot_reach_a_frozen_audience(app: App) -> None:
     assert len(outbox(app)) == 1
 
 
+@pytest.mark.slow
 def test_two_schedulers_at_the_same_instant_send_one_issue(app: App) -> None:
     store(app, finished("Left vs Right"))
     readers(app, 40)

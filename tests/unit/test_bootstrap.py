@@ -67,8 +67,33 @@ class Checkout:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
+    return _checkout(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout that has set itself up to run, in the folder that its `.venv` was made for."""
+    folder = tmp_path_factory.mktemp("runtime") / "here"
+    folder.mkdir()
+    first = _checkout(folder).run("demo", "--serve")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.split()[0::2] == ["ran", "demo"]
+    assert "setting up .venv" in first.stderr
+    shutil.copytree(folder, folder.parent / "kept", symlinks=True)
+    return folder
+
+
+@pytest.fixture
+def set_up(runtime_folder: Path) -> Checkout:
+    """The same as it was then, whatever the tests before have done to it."""
+    shutil.rmtree(runtime_folder)
+    shutil.copytree(runtime_folder.parent / "kept", runtime_folder, symlinks=True)
+    return Checkout(runtime_folder / "checkout", runtime_folder / "wheels")
+
+
+def _checkout(folder: Path) -> Checkout:
     """A checkout whose locks name tiny packages that lie in a folder."""
-    made = Checkout(tmp_path / "checkout", tmp_path / "wheels")
+    made = Checkout(folder / "checkout", folder / "wheels")
     package = made.root / "newsletter"
     (package / "cli").mkdir(parents=True)
     (package / "locks").mkdir()
@@ -105,25 +130,21 @@ def _wheel(folder: Path, name: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_fresh_checkout_sets_itself_up_once_and_then_runs(checkout: Checkout) -> None:
-    first = checkout.run("demo", "--serve")
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.split()[0::2] == ["ran", "demo"]
-    assert "setting up .venv" in first.stderr
-    second = checkout.run("demo")
+def test_a_fresh_checkout_sets_itself_up_once_and_then_runs(set_up: Checkout) -> None:
+    second = set_up.run("demo")  # the first is in `runtime_folder`
     assert second.returncode == 0
     assert second.stderr == ""
+    assert second.stdout.split()[0::2] == ["ran", "demo"]
 
 
 @pytest.mark.slow
 def test_the_tests_get_their_own_packages_and_the_program_goes_on_with_them(
-    checkout: Checkout,
+    set_up: Checkout,
 ) -> None:
-    assert checkout.run("demo").returncode == 0
-    tests = checkout.run("test", "--quick")
+    tests = set_up.run("test", "--quick")
     assert tests.returncode == 0, tests.stderr
     assert "test.lock" in tests.stderr
-    again = checkout.run("demo")
+    again = set_up.run("demo")
     assert again.stderr == ""
 
 
@@ -145,13 +166,16 @@ def test_an_interrupted_set_up_is_made_anew(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-def test_a_changed_lock_is_installed(checkout: Checkout) -> None:
-    assert checkout.run("demo").returncode == 0
+def test_a_changed_lock_is_installed(set_up: Checkout) -> None:
+    _want_a_newcomer(set_up)
+    again = set_up.run("demo")
+    assert "setting up" in again.stderr
+    assert list(set_up.root.glob(".venv/lib/python3*/site-packages/newcomer.py"))
+
+
+def _want_a_newcomer(checkout: Checkout) -> None:
     lock = checkout.root / "newsletter" / "locks" / "runtime.lock"
     lock.write_text(lock.read_text() + _wheel(checkout.wheels, "newcomer") + "\n")
-    again = checkout.run("demo")
-    assert "setting up" in again.stderr
-    assert list(checkout.root.glob(".venv/lib/python3*/site-packages/newcomer.py"))
 
 
 @pytest.mark.slow
@@ -163,8 +187,8 @@ def test_two_at_once_set_up_one_after_the_other(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_reaches_the_program_and_not_a_wrapper(checkout: Checkout) -> None:
-    process = checkout.start("wait")
+def test_a_signal_reaches_the_program_and_not_a_wrapper(set_up: Checkout) -> None:
+    process = set_up.start("wait")
     assert process.stdout is not None
     assert process.stdout.readline().split()[1] == str(process.pid)
     process.send_signal(signal.SIGTERM)
@@ -173,22 +197,24 @@ def test_a_signal_reaches_the_program_and_not_a_wrapper(checkout: Checkout) -> N
 
 
 @pytest.mark.slow
-def test_packages_that_cannot_be_had_are_one_clear_message(checkout: Checkout) -> None:
-    shutil.rmtree(checkout.wheels)
-    checkout.wheels.mkdir()
-    refused = checkout.run("demo")
+def test_packages_that_cannot_be_had_are_one_clear_message(set_up: Checkout) -> None:
+    _want_a_newcomer(set_up)
+    shutil.rmtree(set_up.wheels)
+    set_up.wheels.mkdir()
+    refused = set_up.run("demo")
     assert refused.returncode == 1
     assert "error: pip could not install runtime.lock" in refused.stderr
     assert "next: check the network" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert checkout.marker.read_text() == "begun"
+    assert set_up.marker.read_text() == "begun"
 
 
 @pytest.mark.slow
-def test_a_package_that_is_not_the_one_locked_is_refused(checkout: Checkout) -> None:
-    with zipfile.ZipFile(checkout.wheels / "typer-1.0-py3-none-any.whl", "a") as wheel:
-        wheel.writestr("typer_extra.py", "")
-    refused = checkout.run("demo")
+def test_a_package_that_is_not_the_one_locked_is_refused(set_up: Checkout) -> None:
+    _want_a_newcomer(set_up)
+    with zipfile.ZipFile(set_up.wheels / "newcomer-1.0-py3-none-any.whl", "a") as wheel:
+        wheel.writestr("newcomer_extra.py", "")
+    refused = set_up.run("demo")
     assert refused.returncode == 1
     assert "error: pip could not install runtime.lock" in refused.stderr
 

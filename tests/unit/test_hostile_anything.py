@@ -39,7 +39,7 @@ FILES = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(CALM, max_examples=60)
+@settings(CALM, max_examples=40)
 @given(st.lists(FILES, min_size=5, max_size=5))
 def test_any_five_comparisons_are_approvable_or_clearly_refused(
     tmp_path_factory: pytest.TempPathFactory, files: list[dict[str, str]]
@@ -71,7 +71,7 @@ def test_any_five_comparisons_are_approvable_or_clearly_refused(
 
 
 @pytest.mark.slow
-@settings(CALM, max_examples=150)
+@settings(CALM, max_examples=80)
 @given(words_up_to(40), words_up_to(200))
 def test_any_name_in_the_subject_and_any_subject_survive_to_the_letter(
     name: str, subject: str
