@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
-from newsletter import notices, stats, wording
+from newsletter import notices, screens, stats, wording
 from newsletter.app import App
 from newsletter.delivery import system_mail
 from newsletter.editorial import issues
@@ -135,7 +135,7 @@ def _once(app: App, issue: IssueDetails, report: Report, address: str) -> str:
 
 
 def page_url(app: App, issue: IssueDetails) -> str:
-    return f"{app.publication.url}/desk/issues/{issue.slug}/stats"
+    return screens.address(app, f"/desk/issues/{issue.slug}/stats")
 
 
 def facts_of(figures: IssueFigures, after: str, *, page_url: str) -> dict[str, str]:

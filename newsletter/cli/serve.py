@@ -13,7 +13,7 @@ from newsletter.cli.screen import say
 if TYPE_CHECKING:
     from newsletter.app import App
 
-HOST, PORT = "127.0.0.1", 8000
+HOST = "127.0.0.1"
 LOCAL = ("127.0.0.1", "localhost")
 
 
@@ -40,11 +40,34 @@ def serve_app(app: App, *, host: str, port: int | None, with_scheduler: bool) ->
         host=host,
         port=_local_port(app.publication.url) if port is None else port,
         scheduler=Scheduler(app) if with_scheduler else None,
-        on_ready=lambda address: say(f"serving {address} (Ctrl-C ends it)"),
+        on_ready=lambda address: _tell(app, address),
     )
+
+
+def _tell(app: App, address: str) -> None:
+    from newsletter import screens
+
+    say(f"serving {address} (Ctrl-C ends it)")
+    if screens.wants_key(app):
+        say("`newsletter screens` shows where a browser on this machine opens studio and desk")
+
+
+def show_screens(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="The port that `serve` was given.")
+    ] = None,
+) -> None:
+    """Show where a browser on this machine opens studio and desk; keep the address to yourself."""
+    from newsletter import screens
+
+    app = open_app()
+    path = f"/open/{screens.key_of(app)}" if screens.wants_key(app) else "/studio"
+    say(screens.address(app, path, port=port or screens.PORT))
 
 
 def _local_port(public_url: str) -> int:
     """Links on this machine shall lead here; behind a proxy the port is anybody's choice."""
+    from newsletter.screens import PORT
+
     parts = urlsplit(public_url)
     return parts.port if parts.hostname in LOCAL and parts.port else PORT

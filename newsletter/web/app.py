@@ -22,6 +22,7 @@ from newsletter.web import (
     own_data,
     preferences,
     public,
+    screens,
     sign_up_api,
     stats,
     studio,
@@ -74,7 +75,8 @@ def create_app(app: App, *, lifespan_scheduler: Scheduler | None = None) -> Fast
     )
     faults.install(api)
     own_pages = (preferences, addresses, own_data, leaving)
-    rooms = (public, votes, audience, sign_up_api, embed, *own_pages, hits, studio, stats, health)
+    local = (screens, studio, stats)
+    rooms = (public, votes, audience, sign_up_api, embed, *own_pages, hits, *local, health)
     for room in (*rooms, webhooks):
         api.include_router(room.router)
     return api

@@ -42,8 +42,8 @@ FAULTS: Mapping[int, Fault] = {
     ),
     403: Fault(
         "Only from this machine.",
-        "The studio answers to a browser on the machine that serves it, and to no proxy.",
-        "Open it there, under http://127.0.0.1 or http://localhost.",
+        "Studio and desk answer to a browser on the machine that serves them, and to no proxy.",
+        "Open them there: the command newsletter screens shows the address.",
     ),
     404: Fault(
         "There is nothing here.",

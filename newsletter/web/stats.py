@@ -28,7 +28,8 @@ from newsletter.tracking.tables import Table
 from newsletter.web import stats_charts
 from newsletter.web.pages import AnySite, Site
 from newsletter.web.public import READ
-from newsletter.web.studio import STUDIO_POLICY, issue_ref, only_this_machine
+from newsletter.web.screens import only_this_machine
+from newsletter.web.studio import STUDIO_POLICY, issue_ref
 
 router = APIRouter(prefix="/desk", dependencies=[Depends(only_this_machine)])
 

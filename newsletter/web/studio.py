@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, Depends, Response
 
 from newsletter import mailings
 from newsletter.editorial import issues
 from newsletter.editorial.issues import IssueDetails, StoredRender
 from newsletter.errors import NotFoundError
 from newsletter.rendering.slots import neutral, neutral_text
-from newsletter.web.pages import AnySite, Site, client_ip
+from newsletter.web.pages import AnySite, Site
 from newsletter.web.public import READ, week_of
-
-FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+from newsletter.web.screens import only_this_machine
 
 STUDIO_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; "
@@ -33,20 +30,6 @@ MAIL_POLICY = (
 Scheme = Literal["light", "dark"]
 ANSWER: Mapping[Scheme, str] = {"dark": "(min-width:0)", "light": "(max-width:0)"}  # yes; no
 _IN_THE_DARK = re.compile(r"\(\s*prefers-color-scheme\s*:\s*dark\s*\)")
-
-
-def only_this_machine(request: Request) -> None:
-    """403 for a visitor from elsewhere, for a forwarded one, and for a foreign host name.
-
-    A proxy on this machine connects from loopback as well: its headers and the name it was asked
-    for give it away, or HTTP/1.0, which no browser speaks and nginx does where nobody told it
-    anything. The name also stops a page elsewhere that points its own name at 127.0.0.1.
-    """
-    is_forwarded = request.scope["http_version"] == "1.0" or any(
-        name in request.headers for name in FORWARDING
-    )
-    if is_forwarded or not (_is_loopback(client_ip(request)) and _is_local_name(request)):
-        raise HTTPException(403)
 
 
 router = APIRouter(prefix="/studio", dependencies=[Depends(only_this_machine)])
@@ -107,15 +90,3 @@ def _nobody(site: Site, found: IssueDetails) -> Mapping[str, str]:
 
 def _studio_page(site: Site, template: str, **values: Any) -> Response:
     return site.page(template, headers={"Content-Security-Policy": STUDIO_POLICY}, **values)
-
-
-def _is_loopback(ip: str) -> bool:
-    try:
-        return ipaddress.ip_address(ip).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_local_name(request: Request) -> bool:
-    name = request.url.hostname or ""
-    return name == "localhost" or _is_loopback(name)
