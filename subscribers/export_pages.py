@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import compress
 from typing import Any
 
@@ -21,6 +21,7 @@ from subscribers.models import ConsentAction, SubscriberStatus, SuppressionReaso
 
 PAGE_ROWS = 2000
 SPREAD = 4  # ids a reader of a page, up to which a walk over all of them is quicker
+ROWS_AT_ONCE = 1000  # held of another table, beside what is told of a page's readers
 MAX_IDS = 900  # bound parameters of one statement: older SQLite builds allow 999
 
 # A page by the name of each column: what it says of each reader, in the order of their ids.
@@ -165,13 +166,18 @@ def _told(
 
 
 def _beside(session: Session, name: str, ids: Sequence[int]) -> Iterator[Sequence[Any]]:
-    """Rows of another table that belong to these readers; those of others may be among them."""
-    execute = session.connection().execute
+    """Rows of another table that belong to these readers, some held at a time.
+
+    A walk meets those of others, up to SPREAD for each reader, who may have done much.
+    """
+    execute = partial(session.connection().execute, execution_options={"yield_per": ROWS_AT_ONCE})
     if ids[-1] - ids[0] < SPREAD * len(ids):
-        yield from execute(_WALKS[name], {"first": ids[0], "last": ids[-1]}).all()
+        wanted = frozenset(ids)
+        met = execute(_WALKS[name], {"first": ids[0], "last": ids[-1]})
+        yield from (row for row in met if row[0] in wanted)
         return
     for start in range(0, len(ids), MAX_IDS):
-        yield from execute(_ASKS[name], {"ids": ids[start : start + MAX_IDS]}).all()
+        yield from execute(_ASKS[name], {"ids": ids[start : start + MAX_IDS]})
 
 
 def _consents(session: Session, ids: Sequence[int]) -> dict[int, Sequence[Any]]:

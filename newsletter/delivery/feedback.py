@@ -9,7 +9,7 @@ for one after the other, by `delivery.bounces`. Nothing here commits.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from subscribers import tuples
 from subscribers.policy import Verdict
 
 AT_ONCE: Final = 2_000  # waiting events of one look
+MAX_LOOKS: Final = 5  # at a delivery that others move between our look and our decision
 MAX_AHEAD: Final = timedelta(days=1)  # of our clock; what lies further off happens now
 
 _log = structlog.get_logger(__name__)
@@ -198,10 +199,9 @@ def _weigh(
     """
     if not rows:
         return
-    known = on_record.look_up(session, {row.subscriber_id for row in rows})
     deliveries = {(row.issue_id, row.subscriber_id): row for row in rows if row.state is not None}
-    for row in deliveries.values():
-        _decide(session, known, row, now)
+    readers = {row.subscriber_id for row in rows}
+    known = _decide_all(session, readers, deliveries.values(), now)
     for row in sorted(rows, key=lambda row: (_RANK[row.kind], row.at, row.id)):
         sent_at = sent.get(row.event_id) if row.issue_id is None else row.sent_at
         _draw(session, known, row, done, now, sent_at)
@@ -245,22 +245,52 @@ def _is_the_providers_list(session: Session, subscriber_id: int, verdict: Verdic
     return bool(session.execute(sql.CAME_BACK, {"subscriber_id": subscriber_id}).scalar())
 
 
-def _decide(session: Session, known: OnRecord, row: Row[Any], now: datetime) -> None:
-    """Moves a delivery to where the facts about it lead. row: an event about it, and how it is."""
+def _decide_all(
+    session: Session,
+    readers: Collection[int],
+    deliveries: Iterable[Row[Any]],
+    now: datetime,
+    looks: int = MAX_LOOKS,
+) -> OnRecord:
+    """Moves each delivery to where the facts about it lead; what is on record of the readers.
+
+    The losing case: another worker, told of the same delivery, commits between our look and our
+    decision (on PostgreSQL; SQLite lets in one writer). Neither knew what the other was told, so
+    both are looked at anew, the delivery before the facts: who lacks a fact then loses once more.
+    """
+    known = on_record.look_up(session, readers)
+    lost = [row for row in deliveries if not _decide(session, known, row, now)]
+    if lost and looks > 1:
+        found = [row for one in lost for row in session.execute(sql.DELIVERY, _ids(one))]
+        return _decide_all(session, readers, found, now, looks - 1)
+    for row in lost:
+        _log.warning("delivery_changed_meanwhile", issue=row.issue_id, subscriber=row.subscriber_id)
+    return known
+
+
+def _decide(session: Session, known: OnRecord, row: Row[Any], now: datetime) -> bool:
+    """Whether a delivery is where the facts about it lead; not, where it is not as in `row`."""
     decided = verdicts.decided(_facts(known, row.issue_id, row.subscriber_id))
     if decided is None:
-        return
+        return True
     state, reason = decided
     was = DeliveryState(row.state)
     is_news = state is not was or reason != row.reason
-    if is_news and (state is was or state in DELIVERY_MOVES[was]) and _is_out(was):
-        ids = {"issue_id": row.issue_id, "subscriber_id": row.subscriber_id}
-        move = {**ids, "was": str(was), "state": str(state), "reason": reason, "now": now}
-        changed = cast("CursorResult[Any]", session.execute(sql.DECIDE, move)).rowcount
-        if changed != 1:
-            _log.warning(
-                "delivery_changed_meanwhile", issue=row.issue_id, subscriber=row.subscriber_id
-            )
+    if not (is_news and (state is was or state in DELIVERY_MOVES[was]) and _is_out(was)):
+        return True
+    move = {
+        **_ids(row),
+        "was": str(was),
+        "was_reason": row.reason,
+        "state": str(state),
+        "reason": reason,
+        "now": now,
+    }
+    return cast("CursorResult[Any]", session.execute(sql.DECIDE, move)).rowcount == 1
+
+
+def _ids(row: Row[Any]) -> dict[str, int]:
+    return {"issue_id": row.issue_id, "subscriber_id": row.subscriber_id}
 
 
 def _is_out(state: DeliveryState) -> bool:

@@ -76,13 +76,23 @@ CAME_BACK: Final = text(
     """
 )
 
-# One row by primary key. The losing case: somebody else settled it since our look; it stays theirs.
+# One row by primary key. The losing case: somebody else settled it since our look, by what they
+# were told of, which may weigh more or less; so DELIVERY is looked at anew and decided on again.
+# The reason as well: of two refusals the earlier one's stays.
 DECIDE: Final = text(
     """
     UPDATE delivery SET state = :state, reason = :reason, changed_at = :now
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = :was
+        AND reason = :was_reason
     """
 ).bindparams(bindparam("now", type_=UTCDateTime()))
+# One row by primary key.
+DELIVERY: Final = text(
+    """
+    SELECT issue_id, subscriber_id, state, reason FROM delivery
+    WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)

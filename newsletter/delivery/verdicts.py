@@ -87,8 +87,9 @@ def verdict_of(kind: Kind, code: str, detail: str) -> Verdict:
     if kind is Kind.BOUNCED:
         return bounces.verdict_of(code, detail)
     if kind in (Kind.BLOCKED, Kind.INVALID):
-        # 5.7.x and its like are about us, whatever the provider files them under.
-        is_ours = bounces.verdict_of_code(code) is Verdict.SENDER_FAULT
+        # 5.7.x and its like are about us, whatever the provider files them under: 5.7.0 ("other")
+        # too, which `verdict_of_code` leaves to words. As in `fault_codes.is_ours`.
+        is_ours = bounces.verdict_of(code, "") is Verdict.SENDER_FAULT
         passing = Verdict.BLOCKED if kind is Kind.BLOCKED else Verdict.HARD
         return Verdict.SENDER_FAULT if is_ours else passing
     return _SIMPLE.get(kind, Verdict.NONE)

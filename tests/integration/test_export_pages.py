@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -163,3 +164,44 @@ def test_instants_are_told_in_utc_to_the_second_however_they_were_kept(session: 
     session.connection().execute(update, kept)
     (row,) = [row for row in rows(session) if row["name"] == "N 2"]
     assert row["created_at"] == row["confirmed_at"] == "2026-01-02T03:04:05+00:00"
+
+
+@pytest.mark.parametrize("number", [6, 7], ids=["of the page", "beside the page"])
+def test_memory_follows_the_readers_of_a_page_and_not_what_they_did(
+    session: Session, number: int
+) -> None:
+    even = text("s.id % 2 = 0")
+    before = peak_bytes(session, even)
+    insert = text(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " INSERT INTO consent_record (subscriber_id, action, at, source, network, given_on,"
+        " wording) SELECT id, 'added', created_at, 'form', '', '', 'yes ' || i FROM n, subscriber"
+        " WHERE name = :name"
+    )
+    session.connection().execute(insert, {"name": f"N {number}"})
+    assert peak_bytes(session, even) < before + 2_000_000
+
+
+def peak_bytes(session: Session, only: TextClause) -> int:
+    rows(session, only)
+    tracemalloc.start()
+    rows(session, only)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_what_is_beside_the_readers_of_a_page_is_not_kept(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[set[int]] = []
+    consents = export_pages._consents
+
+    def noting(session: Session, ids: Sequence[int]) -> dict[int, Sequence[object]]:
+        found = consents(session, ids)
+        kept.append(found.keys() - set(ids))
+        return found
+
+    monkeypatch.setattr(export_pages, "_consents", noting)
+    rows(session, ODD)
+    assert kept == [set()]

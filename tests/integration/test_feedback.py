@@ -226,14 +226,18 @@ def test_what_was_dropped_follows_the_policy(
     assert reason in state(app, 1)[1]
 
 
-def test_what_is_our_fault_alerts_and_never_suppresses(app: App) -> None:
-    refusal = {"type": "blocked", "status": "5.7.1", "reason": "550 5.7.1 <a@b.example> policy"}
+@pytest.mark.parametrize("code", ["5.7.1", "5.7.0"])
+@pytest.mark.parametrize("last", [{}, {"bounce_classification": "Invalid Address", "type": ""}])
+def test_what_is_our_fault_alerts_and_never_suppresses(
+    app: App, code: str, last: dict[str, str]
+) -> None:
+    refusal = {"type": "blocked", "status": code, "reason": f"550 {code} <a@b.example> policy"}
     with capture_logs() as logs:
-        for issue_id in (1, 2, 3, 4):
-            take(app, say(app, 1, "bounce", issue_id, **refusal))
+        for issue_id, more in ((1, {}), (2, {}), (3, {}), (4, last)):
+            take(app, say(app, 1, "bounce", issue_id, **refusal | more))
     assert reader(app, 1) == LISTED
     alerts = [log for log in logs if log["event"] == "refused_for_our_fault"]
-    assert [(log["code"], log["events"]) for log in alerts] == [("5.7.1", 1)] * 4
+    assert [(log["code"], log["events"]) for log in alerts] == [(code, 1)] * 4
     assert "@" not in str(logs)
 
 
