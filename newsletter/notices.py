@@ -69,9 +69,13 @@ def messages_given_up(
     *,
     many: int,
     answer: str,
-    since: datetime,
+    failing_since: datetime,
+    alone_since: datetime | None,
 ) -> None:
-    """many: of its messages, in all. answer: to the last call. since: it takes nothing.
+    """many: of its messages, in all. answer: to the last call.
+
+    failing_since: it takes nothing. alone_since: when the message that was given up was written,
+    where the endpoint took others meanwhile.
 
     Once for all that is given up behind an endpoint that fails, and once a day for single messages
     of one that takes others.
@@ -79,10 +83,11 @@ def messages_given_up(
     facts = _endpoint_facts(endpoint_id, host) | {
         "many": counted(many, "message"),
         "answer": answer,
-        "since": in_words(app, since),
+        "tried": "One message tried in vain since" if alone_since else "Calls fail since",
+        "since": in_words(app, alone_since or failing_since),
         "again": f"newsletter webhooks retry --failed-of {endpoint_id}",
     }
-    about = f"{endpoint_id}:{since.date()}"
+    about = f"{endpoint_id}:{failing_since.date()}"
     _tell_operators(app, session, "webhook_given_up", about, facts)
 
 

@@ -1,9 +1,11 @@
-"""What a refusal for our own fault usually means, and what mends it, by its enhanced status code.
+"""What a refusal for our own fault usually means, and what mends it: by its status code, or reason.
 
 The codes: RFC 3463 (class 5, subject 7: security and policy) and the registry of RFC 5248, with RFC
 7372 (authentication of senders), RFC 7505 (null MX) and RFC 8689. Gmail gives some numbers meanings
 of its own, and Microsoft has three digits where others have one or two. A code narrows it down; the
-server's words, which stand beside it, decide.
+server's words, which `newsletter issue proof --csv` shows, decide.
+
+The reasons: SendGrid's for a drop, a message that it did not even try to deliver.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from newsletter.delivery import verdicts
+from newsletter.providers.told import Kind
 from subscribers import bounces
 from subscribers.policy import Verdict
 
@@ -136,14 +140,43 @@ _BY_SUBJECT: Final[Mapping[str, Meaning]] = {
 }
 
 
+_BY_REASON: Final[Mapping[str, Meaning]] = {
+    "invalid smtpapi header": Meaning(
+        "the provider cannot read the header that tells it how to send",
+        "Take the header X-SMTPAPI out of whatever adds it between this program and the provider.",
+    ),
+    "spam content": Meaning(
+        "the provider's own filter takes the issue for spam",
+        "See in the provider's settings whether its spam filter is on and how strict it is, and "
+        "what `newsletter issue check latest` says.",
+    ),
+    "recipient list over package quota": Meaning(
+        "the plan booked with the provider is used up",
+        "Book a larger plan, or wait for its next month; what was dropped is not sent by itself.",
+    ),
+}
+
+
 def is_ours(code: str) -> bool:
     """Whether a refusal with this code is our own fault, by the audience's policy."""
     return bounces.verdict_of(code, "") is Verdict.SENDER_FAULT
 
 
-def meaning(code: str) -> Meaning:
-    """What a code that `is_ours` usually means; of one that nobody registered, its subject's."""
-    if _OF_A_MAKER.fullmatch(code):
+def drop_of_ours(detail: str) -> str:
+    """The reason of `verdicts.DROPS` that a drop for our own fault gives; "" for any other drop."""
+    if verdicts.verdict_of(Kind.DROPPED, "", detail) is not Verdict.SENDER_FAULT:
+        return ""
+    said = detail.lower()
+    return next(words for words, _verdict in verdicts.DROPS if said.startswith(words))
+
+
+def meaning(name: str) -> Meaning:
+    """What a code that `is_ours`, or a `drop_of_ours`, usually means.
+
+    Of a code that nobody registered, its subject's.
+    """
+    if _OF_A_MAKER.fullmatch(name):
         return _MAKERS
-    subject = code.rpartition(".")[0]
-    return _BY_CODE.get(code) or _BY_SUBJECT.get(subject, _BY_SUBJECT["5.7"])
+    subject = name.rpartition(".")[0]
+    known = _BY_REASON.get(name) or _BY_CODE.get(name)
+    return known or _BY_SUBJECT.get(subject, _BY_SUBJECT["5.7"])

@@ -32,6 +32,16 @@ _LATEST_S: Final = 4_102_444_800  # the year 2100
 _NUMBERS: Final = (int, float)
 _NUMBER = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?", re.ASCII)
 _ADDRESS = re.compile(r"[^\s<>()\[\]{}\"',;:]{1,320}@[^\s<>()\[\]{}\"',;:=]{1,255}")
+# An address as it stands in a link (bob%40example.org, or encoded twice), and as a return path has
+# it (bob=example.org). Of names of parameters, as in `header.from=example.org`, what follows says
+# who sent, and is kept.
+_WRITTEN_OTHERWISE = re.compile(
+    r"(?<![\w.%+~!#$*-])[\w.%+~!#$*-]{1,320}?%(?:25)*40[^\s<>()\[\]{}\"',;:=&?/]{1,255}"
+    r"|(?<![\w.%+~!#$*-])(?!(?:[disbaq]|ip|mx|rua|ruf|host|helo|from|mailfrom|domain|server|client|zone|list|url)=)"
+    r"(?!(?:header|smtp|policy|body)\.\w+=)"
+    r"[\w.%+~!#$*-]{1,320}=(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]+",
+    re.IGNORECASE,
+)
 _NOT_KEPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 # A text that is never closed ends with the body: from each place there is one way on, so the time
 # is in proportion to the length.
@@ -236,7 +246,11 @@ def is_whole(value: Any) -> bool:
 def kept(words: str, most: int) -> str:
     """Words as they may be kept: no address, no controls, at most `most` characters."""
     plain = text_of(words, 4 * most)
-    return (_ADDRESS.sub("(address)", plain) if "@" in plain else plain)[:most]
+    if "@" in plain:
+        plain = _ADDRESS.sub("(address)", plain)
+    if "=" in plain or "%" in plain:
+        plain = _WRITTEN_OTHERWISE.sub("(address)", plain)
+    return plain[:most]
 
 
 def instant(value: Any) -> datetime | None:

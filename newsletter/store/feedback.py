@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel
 # Of provider_event; a statement says it in these words, or stands on no index. Not by IN: SQLite
 # makes a list of more than two anew for each row that is written, which doubles what a row costs.
 IS_REFUSED = "(kind = 'bounced' OR kind = 'invalid' OR kind = 'blocked')"
+IS_DROPPED = "kind = 'dropped'"
 
 
 class Event(SQLModel, table=True):
@@ -102,6 +103,13 @@ class ProviderEvent(SQLModel, table=True):
             "received_at",
             sqlite_where=text(IS_REFUSED),
             postgresql_where=text(IS_REFUSED),
+        ),
+        Index(  # what a provider did not even try, by the reason it gives
+            "ix_provider_event_dropped",
+            "detail",
+            "received_at",
+            sqlite_where=text(IS_DROPPED),
+            postgresql_where=text(IS_DROPPED),
         ),
     )
 
@@ -197,7 +205,8 @@ class WebhookEndpoint(SQLModel, table=True):
     sends_addresses: whether it is told readers' mail addresses beside their ids. failing_since,
     failed_at: of the calls since which it took nothing, the first and the last. held_until: the
     instant before which it asked not to be called. id_key: of what its messages' ids are made,
-    whatever becomes of the secret; never a signature's.
+    whatever becomes of the secret. It signs nothing, but of an endpoint older than schema 0005 it
+    is the secret of then, for its receiver knows what it was told by ids that were made of that.
     """
 
     __tablename__ = "webhook_endpoint"

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Final
 
 import httpx2
 
@@ -20,24 +21,34 @@ from newsletter import __version__
 TIMEOUT_S: Final = 10.0
 MAX_CONNECTIONS: Final = 20
 MAX_DISCARDED_BYTES: Final = 65_536  # of a body, so that the connection can be used again
+MAX_TROUBLE_CHARACTERS: Final = 200
 GONE: Final = 410
 BUSY: Final = frozenset({429, 502, 503, 504})  # the endpoint as a whole has enough
 
 # It logs each call with the whole address, and some endpoints carry a key in theirs.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
 
+_ON_THE_WAY = (httpx2.TimeoutException, httpx2.NetworkError, OSError)
 _AGENT = f"newsletter/{__version__} (webhooks)"
 # An endpoint on this machine is called from here, whatever proxy leads out of it.
 _HERE = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
-class Answer(NamedTuple):
-    """status: of HTTP; None without an answer. asked: the wait that Retry-After asks for."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """status: of HTTP; None without an answer. asked: the wait that Retry-After asks for.
+
+    trouble: what went wrong, in our words or our own machine's, cut to MAX_TROUBLE_CHARACTERS; it
+    stands in a log and in a mail, so never what the other side said.
+    """
 
     status: int | None
     trouble: str
     took_ms: int
     asked: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "trouble", self.trouble[:MAX_TROUBLE_CHARACTERS])
 
     @property
     def is_taken(self) -> bool:
@@ -109,8 +120,13 @@ def _why_not(status: int) -> str:
 
 
 def _words(error: Exception) -> str:
-    """`ConnectError: All connection attempts failed`, on one line."""
-    said = " ".join(str(error).split())
+    """`ConnectError: All connection attempts failed`, on one line.
+
+    The words of what happened on the way are our own machine's: a time-out, a connection refused or
+    reset, a certificate, a name that is not found. Others may quote what was answered, or the
+    endpoint's address, and give their name alone.
+    """
+    said = " ".join(str(error).split()) if isinstance(error, _ON_THE_WAY) else ""
     shown = "".join(letter if letter.isprintable() else "?" for letter in said)
     return f"{type(error).__name__}: {shown}" if shown else type(error).__name__
 

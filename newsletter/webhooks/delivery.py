@@ -23,7 +23,7 @@ from newsletter import notices
 from newsletter.app import App
 from newsletter.errors import NotFoundError
 from newsletter.providers.standard_webhooks import read_secret, sign
-from newsletter.store.feedback import WebhookEndpoint
+from newsletter.store.feedback import WebhookEndpoint, WebhookMessage
 from newsletter.webhooks import calls, endpoints, facts, messages, old_secrets, patience, schedule
 from newsletter.webhooks.calls import Answer
 from newsletter.webhooks.kinds import Kind, subscriber_of, with_address
@@ -108,15 +108,16 @@ class Round:
             if answer.status == calls.GONE:
                 self._switch_off(session, claimed, dropped=int(is_news))
                 return
-            given_up = int(is_news and state is MessageState.FAILED)
-            if answer.is_of_all:
-                old = messages.give_up_old(
-                    session, claimed.endpoint_id, before=now - schedule.GIVE_UP_AFTER, now=now
-                )
-                self.counts[MessageState.FAILED] += old
-                given_up += old
-            if given_up:
-                self._say_given_up(session, claimed, answer)
+            old = self._give_up_old(session, claimed) if answer.is_of_all else 0
+            if old or (is_news and state is MessageState.FAILED):
+                self._say_given_up(session, claimed, answer, is_of_all=old > 0)
+
+    def _give_up_old(self, session: Session, claimed: Claim) -> int:
+        now = self.app.clock()
+        before = now - schedule.GIVE_UP_AFTER
+        old = messages.give_up_old(session, claimed.endpoint_id, before=before, now=now)
+        self.counts[MessageState.FAILED] += old
+        return old
 
     def _verdict(self, claimed: Claim, answer: Answer) -> tuple[MessageState, timedelta | None]:
         """What becomes of a message, and how long it waits where it stays planned."""
@@ -140,10 +141,19 @@ class Round:
         host, lost = endpoints.host_of(gone.url), gone.waiting + dropped
         notices.endpoint_gone(self.app, session, number, host, why=GONE, dropped=lost)
 
-    def _say_given_up(self, session: Session, claimed: Claim, answer: Answer) -> None:
-        """By mail to operators; in the words of the last call, which hold nothing of its body."""
+    def _say_given_up(
+        self, session: Session, claimed: Claim, answer: Answer, *, is_of_all: bool
+    ) -> None:
+        """By mail to operators; in the words of the last call, which hold nothing of its answer.
+
+        is_of_all: whether more is given up than the message that was in hand.
+        """
         number = claimed.endpoint_id
         row = session.get_one(WebhookEndpoint, number, populate_existing=True)
+        failing_since = row.failing_since or self.app.clock()
+        first = messages.first_called_at(session, claimed.id)
+        takes_others = not is_of_all and first is not None and first < failing_since
+        written_at = session.get_one(WebhookMessage, claimed.id).created_at
         notices.messages_given_up(
             self.app,
             session,
@@ -151,7 +161,8 @@ class Round:
             endpoints.host_of(row.url),
             many=messages.counted(session).get(number, {}).get("failed", 0),
             answer=answer.trouble,
-            since=row.failing_since or self.app.clock(),
+            failing_since=failing_since,
+            alone_since=written_at if takes_others else None,
         )
 
 

@@ -187,7 +187,8 @@ def rotate(
     session.add(row)
     session.flush()
     _on_record(session, ROTATE, row, by=by, now=now, old_until=until.isoformat())
-    return _shown(row, old_secret_until=until), row.secret
+    counts = messages.counted(session).get(endpoint_id, {})
+    return _shown(row, **counts, old_secret_until=until), row.secret
 
 
 def standing(session: Session, endpoint_id: int) -> WebhookEndpoint:

@@ -25,7 +25,6 @@ from newsletter.webhooks import old_secrets, patience
 from newsletter.webhooks.kinds import Kind, body
 
 LEASE: Final = timedelta(minutes=1)  # well above what a call may take
-MAX_TROUBLE_CHARACTERS: Final = 200
 
 
 class MessageState(StrEnum):
@@ -128,6 +127,11 @@ _SETTLE = text(
 _ATTEMPT = _timed(
     "INSERT INTO webhook_attempt (message_id, at, status, trouble, took_ms)"
     " VALUES (:id, :now, :status, :trouble, :took_ms)"
+)
+
+# By ix_webhook_attempt_message_id, of some ten rows.
+_FIRST_ATTEMPT = text("SELECT min(at) AS at FROM webhook_attempt WHERE message_id = :id").columns(
+    at=UTCDateTime()
 )
 
 # The endpoint's planned part of ix_webhook_message_due; the endpoint by primary key. A message's
@@ -275,9 +279,15 @@ def note_attempt(
     took_ms: int,
     now: datetime,
 ) -> None:
-    """Puts a call on record. trouble: in our words, or a library's; never what was answered."""
+    """Puts a call on record. trouble: an answer's, which is cut."""
     row = {"id": claimed.id, "status": status, "took_ms": took_ms, "now": now}
-    session.execute(_ATTEMPT, {**row, "trouble": trouble[:MAX_TROUBLE_CHARACTERS]})
+    session.execute(_ATTEMPT, {**row, "trouble": trouble})
+
+
+def first_called_at(session: Session, message_id: int) -> datetime | None:
+    """When an endpoint was first told of it; None for what was never tried."""
+    found = session.execute(_FIRST_ATTEMPT, {"id": message_id}).scalar()
+    return found if isinstance(found, datetime) else None
 
 
 def give_up_old(session: Session, endpoint_id: int, *, before: datetime, now: datetime) -> int:

@@ -138,6 +138,36 @@ def test_a_message_that_alone_is_refused_for_days_is_told_of(
     assert all("Given up in all: 1 message\n" in mail for mail in found)
 
 
+def test_of_an_endpoint_that_takes_others_the_mail_says_since_when_the_message_is_tried(
+    home: Home, receiver: Receiver
+) -> None:
+    home.add(receiver)
+    home.comes("ann")
+    for number in range(schedule.ATTEMPTS):
+        home.comes(f"reader{number}")
+        receiver.script.append(Act(422))  # for the one that waits longest: always the first
+        days_of_failing(home, 1)
+    assert [one.state for one in home.log()].count("delivered") == schedule.ATTEMPTS
+    found = mails(home, "webhook_given_up")
+    assert len(found) == 2
+    for mail in found:
+        assert "One message tried in vain since: Monday 23 November 2026, 10:00" in mail
+        assert "Calls fail" not in mail
+
+
+def test_what_an_endpoint_says_instead_of_http_is_quoted_nowhere(
+    home: Home, receiver: Receiver
+) -> None:
+    home.add(receiver)
+    home.comes("ann")
+    receiver.usual = Act(raw=b"Your account ... ?t=SECRET " + b"x" * 65_536 + b"\r\n\r\n")
+    days_of_failing(home, 6)
+    found = mails(home, "webhook_given_up")
+    assert len(found) == 2
+    assert all("The last call: RemoteProtocolError\n" in mail for mail in found)
+    assert {one.trouble for one in home.log()} == {"RemoteProtocolError"}
+
+
 def test_a_trial_that_fails_is_told_to_nobody_but_who_tries(home: Home, receiver: Receiver) -> None:
     home.add(receiver)
     receiver.usual = Act(500)

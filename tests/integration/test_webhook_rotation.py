@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from alembic import command
 from publication import MONDAY
+from sqlalchemy import text
 from webhook_home import Home, copy_of, home_in
 from webhook_receiver import Act, Receiver
 
@@ -174,6 +175,23 @@ def test_a_rotation_is_on_record_without_any_secret(home: Home, receiver: Receiv
     assert entry.detail["old_until"] == (MONDAY + DAY).isoformat()
     assert new not in str(entry)
     assert receiver.secret not in str(entry)
+
+
+def test_what_waits_and_what_failed_is_told_with_the_new_secret(
+    home: Home, receiver: Receiver
+) -> None:
+    number = home.add(receiver)
+    home.comes("ann")
+    home.comes("bob")
+    receiver.usual = Act(500)
+    home.round()
+    with home.app.session() as session:
+        session.execute(text("UPDATE webhook_message SET state = 'failed' WHERE id = 1"))
+        session.flush()
+        found, _ = endpoints.rotate(session, number, keep=DAY, by="ann", now=home.clock())
+        (listed,) = endpoints.listed(session)
+    assert (found.waiting, found.failed) == (1, 1)
+    assert found == listed
 
 
 def test_the_command_shows_the_new_secret_once_and_the_list_until_when_the_old_one_signs(

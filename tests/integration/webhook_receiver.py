@@ -21,7 +21,7 @@ from typing import Any, Self
 class Act:
     """How one call is answered. closes: the connection is reset instead; hangs: no answer at all.
 
-    drips: the answer's head comes a letter at a time, for ever.
+    drips: the answer's head comes a letter at a time, for ever. raw: instead of an HTTP answer.
     """
 
     status: int = 204
@@ -30,6 +30,7 @@ class Act:
     closes: bool = False
     hangs: bool = False
     drips: bool = False
+    raw: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,10 @@ def _handler(receiver: Receiver) -> Callable[..., BaseHTTPRequestHandler]:
                 receiver.closing.wait(30)
             if act.drips:
                 self._drip()
+            if act.raw:
+                self.wfile.write(act.raw)
+                self.close_connection = True
+                return
             if act.closes or act.hangs or act.drips:
                 self._reset()
                 return

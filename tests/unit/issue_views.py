@@ -352,21 +352,31 @@ SYSTEM_FACTS["webhook_given_up"] = {
     "endpoint": "3",
     "host": "hooks.example.com",
     "many": "12 messages",
+    "tried": "Calls fail since",
     "since": "Tuesday 24 November 2026, 09:00 (UTC)",
     "answer": "ConnectError: All connection attempts failed",
     "log": "newsletter webhooks log --endpoint 3",
     "again": "newsletter webhooks retry --failed-of 3",
 }
 SYSTEM_FACTS["own_fault"] = {
-    "code": "5.7.26",
+    "name": "5.7.26",
+    "what": "Mailboxes refuse our mail",
     "many": "1,204 refusals",
+    "cause": "code 5.7.26",
     "day": "24 Nov 2026",
     "before": "none",
     "means": "the mail does not prove who sent it: SPF and DKIM both failed, or neither is set up",
     "mend": "Set up SPF, DKIM and DMARC for the domain of the sender's address.",
-    "words": "550-5.7.26 Your email has been blocked because the sender is unauthenticated.",
     "pause": "newsletter issue pause latest",
-    "proof": "newsletter issue proof latest",
+    "proof": "newsletter issue proof latest --csv",
+}
+SYSTEM_FACTS["own_faults_more"] = {
+    "day": "24 Nov 2026",
+    "causes": "12 other codes or reasons",
+    "many": "318 refusals",
+    "largest": "5.7.23 (100), 5.7.27 (90), spam content (80), 5.6.7 (20), 5.7.606 (11)",
+    "pause": "newsletter issue pause latest",
+    "proof": "newsletter issue proof latest --csv",
 }
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from newsletter.delivery import fault_codes
+from newsletter.delivery import fault_codes, verdicts
 from newsletter.delivery.fault_codes import is_ours, meaning
+from subscribers.policy import Verdict
+
+_TABLES = (fault_codes._BY_CODE, fault_codes._BY_SUBJECT, fault_codes._BY_REASON)
+_WORDS = [words for table in _TABLES for words in table.values()]
 
 
 @pytest.mark.parametrize("code", ["5.1.7", "5.1.8", "5.5.4", "5.6.7", "5.7.0", "5.7.1", "5.7.515"])
@@ -46,8 +50,30 @@ def test_a_code_nobody_registered_has_its_subjects(code: str) -> None:
     assert meaning(code) is fault_codes._BY_SUBJECT[code[:3]]
 
 
+@pytest.mark.parametrize(
+    ("detail", "name"),
+    [
+        ("Spam Content", "spam content"),
+        ("Spam Content (score 7)", "spam content"),
+        ("Invalid SMTPAPI header", "invalid smtpapi header"),
+        ("Recipient List over Package Quota", "recipient list over package quota"),
+        ("Invalid", ""),
+        ("Bounced Address", ""),
+        ("a reason of its own", ""),
+        ("", ""),
+    ],
+)
+def test_a_drop_is_ours_by_the_reason_it_begins_with(detail: str, name: str) -> None:
+    assert fault_codes.drop_of_ours(detail) == name
+
+
+def test_every_reason_for_a_drop_that_is_ours_has_words_and_no_other() -> None:
+    ours = {words for words, verdict in verdicts.DROPS if verdict is Verdict.SENDER_FAULT}
+    assert set(fault_codes._BY_REASON) == ours
+
+
 def test_what_it_means_goes_on_after_a_colon_and_what_mends_it_are_sentences() -> None:
-    for found in (*fault_codes._BY_CODE.values(), *fault_codes._BY_SUBJECT.values()):
+    for found in _WORDS:
         assert not found.means.endswith(".")
         assert found.mend.endswith(".")
         assert found.mend[0].isupper()

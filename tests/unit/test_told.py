@@ -110,6 +110,35 @@ def test_of_what_has_no_word_nobody_is_kept_however_deep() -> None:
         assert not {"203.0.113.7", "Mozilla", "jane@example.com"} & set(event.raw.split('"'))
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 5.7.1 see https://mx.example/why?u=bob%40example.org&c=7",
+        "550 5.7.1 see https://mx.example/bob%2540example.org/why",
+        "550 5.7.1 not from bounces+bob=example.org",
+        "550 5.7.1 from <bob=mail.example.org>, refused",
+        "550 5.7.1 bob=example.org@lists.example.com is barred",
+    ],
+)
+def test_no_address_is_kept_however_it_is_written(said: str) -> None:
+    kept = told.kept(said, 500)
+    assert "bob" not in kept
+    assert "example.org" not in kept
+    assert kept.startswith("550 5.7.1 ")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "550 5.7.26 dkim=fail header.d=example.com; spf=none smtp.mailfrom=news.example.com",
+        "550 5.7.1 zone=zen.example.org see https://mx.example/why?c=40%25&d=example.com",
+        "550 5.7.1 a=b=c, 40% off, x= example.org",
+    ],
+)
+def test_what_says_who_sent_and_what_is_no_address_is_kept(said: str) -> None:
+    assert told.kept(said, 500) == said
+
+
 def test_what_lies_too_deep_to_be_kept_is_known_all_the_same() -> None:
     deep: Any = 1
     for _ in range(60):

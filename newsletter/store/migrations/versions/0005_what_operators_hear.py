@@ -1,4 +1,4 @@
-"""Webhook secrets that end; refusals of a code and a day."""
+"""Webhook secrets that end; refusals of a code, and drops for a reason, of a day."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ branch_labels = None
 depends_on = None
 
 _IS_REFUSED = "(kind = 'bounced' OR kind = 'invalid' OR kind = 'blocked')"
+_IS_DROPPED = "kind = 'dropped'"
 
 
 def upgrade() -> None:
@@ -42,9 +43,22 @@ def upgrade() -> None:
         sqlite_where=sa.text(_IS_REFUSED),
         postgresql_where=sa.text(_IS_REFUSED),
     )
+    op.create_index(
+        "ix_provider_event_dropped",
+        "provider_event",
+        ["detail", "received_at"],
+        sqlite_where=sa.text(_IS_DROPPED),
+        postgresql_where=sa.text(_IS_DROPPED),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "ix_provider_event_dropped",
+        "provider_event",
+        sqlite_where=sa.text(_IS_DROPPED),
+        postgresql_where=sa.text(_IS_DROPPED),
+    )
     op.drop_index(
         "ix_provider_event_refused",
         "provider_event",
