@@ -10,12 +10,12 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.delivery import fault_codes
 from newsletter.store.feedback import IS_DROPPED, IS_REFUSED
+from newsletter.store.timed import timed
 
 DAY: Final = timedelta(days=1)
 
@@ -29,11 +29,6 @@ class Cause(NamedTuple):
     name: str
     is_drop: bool
     told_as: tuple[str, ...]
-
-
-def _timed(statement: str) -> Any:
-    bound = (bindparam(name, type_=UTCDateTime()) for name in ("start", "end"))
-    return text(statement).bindparams(*bound)
 
 
 def _within(which: str, column: str, value: str) -> str:
@@ -50,12 +45,14 @@ def _firsts(which: str, column: str) -> Any:
     dozen values two dozen looks, however many events there are.
     """
     next_one = f"SELECT min({column}) FROM provider_event WHERE {which}"  # noqa: S608  (ours)
-    return _timed(
+    return timed(
         f"WITH RECURSIVE told (value) AS ({next_one}"  # noqa: S608  (ours)
         f" UNION ALL SELECT ({next_one} AND {column} > told.value)"
         " FROM told WHERE told.value IS NOT NULL)"
         f" SELECT value, (SELECT min(received_at) {_within(which, column, 'told.value')}) AS first"
-        " FROM told WHERE value IS NOT NULL"
+        " FROM told WHERE value IS NOT NULL",
+        "start",
+        "end",
     ).columns(first=UTCDateTime())
 
 
@@ -63,8 +60,12 @@ def _firsts(which: str, column: str) -> Any:
 # received_at), in this order.
 _FIRST_REFUSED: Final = _firsts(IS_REFUSED, "code")
 _FIRST_DROPPED: Final = _firsts(IS_DROPPED, "detail")
-_MANY_REFUSED: Final = _timed(f"SELECT count(*) {_within(IS_REFUSED, 'code', ':value')}")
-_MANY_DROPPED: Final = _timed(f"SELECT count(*) {_within(IS_DROPPED, 'detail', ':value')}")
+_MANY_REFUSED: Final = timed(
+    f"SELECT count(*) {_within(IS_REFUSED, 'code', ':value')}", "start", "end"
+)
+_MANY_DROPPED: Final = timed(
+    f"SELECT count(*) {_within(IS_DROPPED, 'detail', ':value')}", "start", "end"
+)
 
 
 def within(day: date) -> dict[str, datetime]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import TextClause, bindparam, insert, text
+from sqlalchemy import TextClause, insert, text
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.store.models import Request
+from newsletter.store.timed import timed
 from subscribers import audience
 from subscribers.audience import (
     CANDIDATES_SQL,
@@ -21,14 +22,8 @@ from subscribers.audience import (
     SUPPRESSION_SQL,
 )
 
-
-def _timed(sql: str, *names: str) -> TextClause:
-    """`sql` whose parameters `names` are aware instants, stored as the models store them."""
-    return text(sql).bindparams(*(bindparam(name, type_=UTCDateTime()) for name in names))
-
-
 # One row by primary key. The compare-and-set that makes freezing happen once.
-MARK_FROZEN = _timed(
+MARK_FROZEN = timed(
     "UPDATE issue SET frozen_at = :now WHERE id = :issue_id AND frozen_at IS NULL", "now"
 )
 
@@ -91,7 +86,7 @@ class Freezing:
                 """  # noqa: S608  (constants of ours, no input; here and above and below)
             ),
             # In primary key order, so rows are appended; the excluded among them have no batch.
-            fill_batch=_timed(
+            fill_batch=timed(
                 f"""
                 INSERT INTO delivery (
                     issue_id, subscriber_id, batch_id, state, reason, attempts, changed_at, receipt
@@ -137,7 +132,7 @@ COUNT_FROZEN = text(
 # The issue's batches by (issue_id, number): a thousand for a million readers. Batches tried least
 # come first, so that one whose readers are deferred again and again holds up nobody else. Of a
 # cancelled issue: those a sender had in hand, whose deliveries are still to be accounted for.
-OPEN_BATCHES = _timed(
+OPEN_BATCHES = timed(
     """
     SELECT batch.id, batch.number, batch.state, batch.owner, batch.epoch, batch.lease_until,
         issue.language, issue.corrects_id IS NOT NULL AS corrects
@@ -151,7 +146,7 @@ OPEN_BATCHES = _timed(
 ).columns(lease_until=UTCDateTime())
 
 # The same batches: when the first of those that wait for a time is due, and how many wait for one.
-NEXT_DUE = _timed(
+NEXT_DUE = timed(
     """
     SELECT min(batch.due_at) AS due_at, count(delivery.subscriber_id) AS waiting
     FROM batch JOIN delivery ON delivery.batch_id = batch.id AND delivery.state = 'planned'
@@ -161,7 +156,7 @@ NEXT_DUE = _timed(
 ).columns(due_at=UTCDateTime())
 
 # One row by primary key. Whoever changes the epoch first has the batch.
-TAKE_BATCH = _timed(
+TAKE_BATCH = timed(
     """
     UPDATE batch SET
         state = 'claimed', owner = :owner, epoch = epoch + 1, lease_until = :lease_until
@@ -172,7 +167,7 @@ TAKE_BATCH = _timed(
 
 
 def _open_deliveries(reason: str) -> TextClause:
-    return _timed(
+    return timed(
         f"""
         SELECT delivery.subscriber_id, delivery.state, delivery.attempts, s.address, s.name,
             s.is_tracked, {reason} AS against
@@ -192,7 +187,7 @@ OPEN_DELIVERIES = _open_deliveries(audience.reason_for(TOPICS_SQL))
 OPEN_CORRECTIONS = _open_deliveries(REASON_SQL)
 
 # One row by primary key, in executemany.
-EXCLUDE = _timed(
+EXCLUDE = timed(
     """
     UPDATE delivery SET state = 'excluded', reason = :reason, changed_at = :now
     WHERE issue_id = :issue_id AND subscriber_id = :subscriber_id AND state = 'planned'
@@ -201,7 +196,7 @@ EXCLUDE = _timed(
 )
 
 # By batch_id: the rows of one batch, in one statement.
-ATTEMPT = _timed(
+ATTEMPT = timed(
     """
     UPDATE delivery SET state = 'attempting', changed_at = :now
     WHERE batch_id = :batch_id AND state = 'planned' AND (due_at IS NULL OR due_at <= :now)
@@ -210,7 +205,7 @@ ATTEMPT = _timed(
 )
 
 # One row by primary key. Nothing changes for an owner whose epoch is over.
-HOLD_BATCH = _timed(
+HOLD_BATCH = timed(
     """
     UPDATE batch SET lease_until = :lease_until
     WHERE id = :batch_id AND epoch = :epoch AND owner = :owner AND state = 'claimed'
@@ -221,7 +216,7 @@ HOLD_BATCH = _timed(
 # One row by primary key, in executemany: 1,000 in one transaction. Where nobody knows when it was
 # taken, it is dated to its claim, which `changed_at` still says; and that of an uncertain one goes
 # on saying when it was attempted, for whatever proves later that it was taken.
-ANSWER = _timed(
+ANSWER = timed(
     """
     UPDATE delivery SET state = :state, reason = :reason, receipt = :receipt,
         attempts = attempts + :tried, due_at = :due_at,
@@ -267,7 +262,7 @@ FORGET_REQUESTS = text(
 )
 
 # One row by primary key, in executemany. It was taken when it was attempted, the last time.
-SETTLE = _timed(
+SETTLE = timed(
     """
     UPDATE delivery SET state = :state, reason = '', changed_at = :now, due_at = NULL,
         submitted_at = CASE WHEN :state = 'submitted' THEN changed_at ELSE submitted_at END
@@ -278,7 +273,7 @@ SETTLE = _timed(
 
 
 def _look_again(which: str) -> TextClause:
-    return _timed(
+    return timed(
         f"""
         INSERT INTO to_classify (issue_id, subscriber_id, due_at)
         SELECT delivery.issue_id, delivery.subscriber_id, :now FROM delivery
@@ -330,7 +325,7 @@ IS_OPEN = text(
 )
 
 # The issue's planned rows, through its part of delivery's primary key.
-WITHDRAW = _timed(
+WITHDRAW = timed(
     """
     UPDATE delivery SET state = 'excluded', reason = :reason, changed_at = :now
     WHERE issue_id = :issue_id AND state = 'planned'
@@ -339,7 +334,7 @@ WITHDRAW = _timed(
 )
 
 # By batch_id: the same of one batch.
-WITHDRAW_BATCH = _timed(
+WITHDRAW_BATCH = timed(
     """
     UPDATE delivery SET state = 'excluded', reason = :reason, changed_at = :now
     WHERE batch_id = :batch_id AND state = 'planned'

@@ -13,6 +13,8 @@ from typing import Final
 from sqlalchemy import BindParameter, TextClause, TextualSelect, bindparam, text
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from newsletter.store.timed import timed
+
 NAMES: Final = (
     "event_id",
     "twin",
@@ -213,7 +215,7 @@ class About:
             # The events and deliveries by primary key; whether there is anything to classify by
             # event's index on (subscriber_id, issue_id). An event that comes later brings a row of
             # its own.
-            to_classify=_timed(
+            to_classify=timed(
                 f"""
                 INSERT INTO to_classify (issue_id, subscriber_id, due_at)
                 SELECT DISTINCT delivery.issue_id, delivery.subscriber_id, :now
@@ -244,7 +246,7 @@ class About:
             ),
             # Deliveries by primary key. Each value only ever moves one way (a later state, an
             # earlier instant), so any order and any repetition of events ends the same.
-            move=_timed(
+            move=timed(
                 f"""
                 UPDATE delivery SET
                     submitted_at = CASE WHEN delivery.state = 'uncertain'
@@ -297,11 +299,6 @@ class About:
             move=self.move.bindparams(ids),
             weighty=self.weighty.bindparams(ids),
         )
-
-
-def _timed(sql: str, *names: str) -> TextClause:
-    """`sql` whose parameters `names` are aware instants."""
-    return text(sql).bindparams(*(bindparam(name, type_=UTCDateTime()) for name in names))
 
 
 JUST_TOLD: Final = About.of("provider_event.id > :after AND provider_event.id <= :last")

@@ -21,6 +21,7 @@ from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.store.feedback import WebhookEndpoint, WebhookMessage
+from newsletter.store.timed import timed
 from newsletter.webhooks import old_secrets, patience
 from newsletter.webhooks.kinds import Kind, body
 
@@ -82,40 +83,40 @@ class Logged:
 _TIMES = {name: UTCDateTime() for name in ("created_at", "due_at", "ended_at", "attempted_at")}
 
 
-def _timed(statement: str) -> Any:
-    return text(statement).bindparams(bindparam("now", type_=UTCDateTime()))
-
-
-_WRITE = _timed(
+_WRITE = timed(
     "INSERT INTO webhook_message"
     " (endpoint_id, event, kind, body, state, attempts, created_at, due_at)"
     " VALUES (:endpoint_id, :event, :kind, :body, 'planned', 0, :now, :now)"
-    " ON CONFLICT (endpoint_id, event) DO NOTHING"
+    " ON CONFLICT (endpoint_id, event) DO NOTHING",
+    "now",
 )
 
 # For each of the few endpoints the first entry of its part of ix_webhook_message_due; the longest
 # waiting first.
-_DUE_ENDPOINTS = _timed(
+_DUE_ENDPOINTS = timed(
     "SELECT d.id FROM (SELECT e.id, (SELECT min(m.due_at) FROM webhook_message m"
     " WHERE m.endpoint_id = e.id AND m.state = 'planned') AS due_at"
     " FROM webhook_endpoint e WHERE e.removed_at IS NULL"
     " AND (e.held_until IS NULL OR e.held_until <= :now)) d"
-    " WHERE d.due_at <= :now ORDER BY d.due_at, d.id"
+    " WHERE d.due_at <= :now ORDER BY d.due_at, d.id",
+    "now",
 )
 
 # The first entry of the endpoint's part of the same index; then one row by primary key. The losing
 # case: another process claimed it between the two, so it is not due any more, and we look again.
-_NEXT = _timed(
+_NEXT = timed(
     "SELECT m.id, m.endpoint_id, e.url, e.secret, e.id_key, m.event, m.kind, m.body,"
     " m.attempts, e.sends_addresses"
     " FROM webhook_message m JOIN webhook_endpoint e ON e.id = m.endpoint_id"
     " WHERE m.endpoint_id = :endpoint_id AND m.state = 'planned' AND m.due_at <= :now"
     " AND e.removed_at IS NULL AND (e.held_until IS NULL OR e.held_until <= :now)"
-    " ORDER BY m.due_at, m.id LIMIT 1"
+    " ORDER BY m.due_at, m.id LIMIT 1",
+    "now",
 )
-_CLAIM = _timed(
+_CLAIM = timed(
     "UPDATE webhook_message SET attempts = attempts + 1, due_at = :until"
-    " WHERE id = :id AND state = 'planned' AND due_at <= :now"
+    " WHERE id = :id AND state = 'planned' AND due_at <= :now",
+    "now",
 ).bindparams(bindparam("until", type_=UTCDateTime()))
 
 # By primary key. The losing case: the lease was over and another process has it in hand by now, or
@@ -124,9 +125,10 @@ _SETTLE = text(
     "UPDATE webhook_message SET state = :state, due_at = :due_at, ended_at = :ended_at"
     " WHERE id = :id AND state = 'planned' AND attempts = :attempts"
 ).bindparams(bindparam("due_at", type_=UTCDateTime()), bindparam("ended_at", type_=UTCDateTime()))
-_ATTEMPT = _timed(
+_ATTEMPT = timed(
     "INSERT INTO webhook_attempt (message_id, at, status, trouble, took_ms)"
-    " VALUES (:id, :now, :status, :trouble, :took_ms)"
+    " VALUES (:id, :now, :status, :trouble, :took_ms)",
+    "now",
 )
 
 # By ix_webhook_attempt_message_id, of some ten rows.
@@ -136,27 +138,32 @@ _FIRST_ATTEMPT = text("SELECT min(at) AS at FROM webhook_attempt WHERE message_i
 
 # The endpoint's planned part of ix_webhook_message_due; the endpoint by primary key. A message's
 # age is not enough: the silence may have been ours, or a person said to try it again.
-_GIVE_UP_OLD = _timed(
+_GIVE_UP_OLD = timed(
     "UPDATE webhook_message SET state = 'failed', due_at = NULL, ended_at = :now"
     " WHERE endpoint_id = :endpoint_id AND state = 'planned' AND created_at < :before"
     " AND EXISTS (SELECT 1 FROM webhook_endpoint e"
-    " WHERE e.id = :endpoint_id AND e.failing_since < :before)"
-).bindparams(bindparam("before", type_=UTCDateTime()))
-_DROP = _timed(
+    " WHERE e.id = :endpoint_id AND e.failing_since < :before)",
+    "now",
+    "before",
+)
+_DROP = timed(
     "UPDATE webhook_message SET state = 'dropped', due_at = NULL, ended_at = :now"
-    " WHERE endpoint_id = :endpoint_id AND state = 'planned'"
+    " WHERE endpoint_id = :endpoint_id AND state = 'planned'",
+    "now",
 )
 
 # By primary key; its losing case is a message whose endpoint was removed.
-_AGAIN = _timed(
+_AGAIN = timed(
     "UPDATE webhook_message SET state = 'planned', attempts = 0, due_at = :now, ended_at = NULL"
-    " WHERE id = :id AND endpoint_id IN (SELECT id FROM webhook_endpoint WHERE removed_at IS NULL)"
+    " WHERE id = :id AND endpoint_id IN (SELECT id FROM webhook_endpoint WHERE removed_at IS NULL)",
+    "now",
 )
 
 # The endpoint's failed part of ix_webhook_message_due.
-_FAILED_AGAIN = _timed(
+_FAILED_AGAIN = timed(
     "UPDATE webhook_message SET state = 'planned', attempts = 0, due_at = :now, ended_at = NULL"
-    " WHERE endpoint_id = :endpoint_id AND state = 'failed'"
+    " WHERE endpoint_id = :endpoint_id AND state = 'failed'",
+    "now",
 )
 
 # The index ix_webhook_message_due alone, of which each endpoint's delivered part is passed over.

@@ -7,35 +7,33 @@ any secret it knows.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import text
 from sqlmodel import Session
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from newsletter.errors import RefusedError
 from newsletter.store.feedback import OldSecret
+from newsletter.store.timed import timed
 
 MOST: Final = 4  # of an endpoint at a time: receivers look at a few signatures only
 
 
-def _timed(statement: str, name: str = "now") -> Any:
-    return text(statement).bindparams(bindparam(name, type_=UTCDateTime()))
-
-
 # All by the index on endpoint_id, or walks over a table of a few rows.
-_SIGNING = _timed(
+_SIGNING = timed(
     "SELECT secret FROM old_secret WHERE endpoint_id = :endpoint_id AND ends_at > :now"
-    " ORDER BY id DESC"
+    " ORDER BY id DESC",
+    "now",
 )
 _ENDS = text(
     "SELECT endpoint_id, max(ends_at) AS ends_at FROM old_secret GROUP BY endpoint_id"
 ).columns(ends_at=UTCDateTime())
-_END_BY = _timed(
+_END_BY = timed(
     "UPDATE old_secret SET ends_at = :until WHERE endpoint_id = :endpoint_id AND ends_at > :until",
     "until",
 )
-_FORGET = _timed("DELETE FROM old_secret WHERE ends_at <= :now")
+_FORGET = timed("DELETE FROM old_secret WHERE ends_at <= :now", "now")
 _FORGET_ALL = text("DELETE FROM old_secret WHERE endpoint_id = :endpoint_id")
 
 

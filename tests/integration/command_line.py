@@ -9,10 +9,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import structlog
@@ -26,8 +25,7 @@ MONDAY_NOON = "2026-11-23T12:00:00Z"
 _tree = cache(typer.main.get_command)
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(NamedTuple):
     code: int
     out: str
     err: str

@@ -5,12 +5,14 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from sqlmodel import Session
 
 from newsletter import pipeline
 from newsletter.app import App, build_app
@@ -90,6 +92,13 @@ def outbox(app: App, folder: str = WEEK) -> list[Path]:
 def planned_and_approved(app: App) -> None:
     pipeline.plan(app)
     pipeline.approve(app, "latest", by="the editor")
+
+
+def never_committing(app: App) -> Iterator[Session]:
+    """For a fixture to yield from: what a test does in it is never committed."""
+    with Session(app.engine, expire_on_commit=False) as session:
+        yield session
+        session.rollback()
 
 
 AppMaker = Callable[..., App]

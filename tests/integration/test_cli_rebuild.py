@@ -4,44 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
+from command_line import Newsletter
 from served import ISSUE_PATH, make_home, served
 
-from newsletter import cli
 from newsletter.theme import Theme
 
 pytestmark = pytest.mark.slow  # whole issues, planned and rendered, a test each
 
-Newsletter = Callable[..., tuple[int, str, str]]
-
 
 @pytest.fixture
 def newsletter(
-    database_file: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Newsletter]:
-    """Runs a command in a home with a planned issue: exit status, stdout, stderr."""
+    database_file: Path, monkeypatch: pytest.MonkeyPatch, said_by: Newsletter
+) -> Newsletter:
+    """Runs a command in a home with a planned issue."""
     monkeypatch.setenv("NEWSLETTER_HOME", str(database_file.parent))
     monkeypatch.setenv("NEWSLETTER_NOW", "2026-11-23T12:00:00Z")
     monkeypatch.chdir(database_file.parent)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["newsletter", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        captured = capfd.readouterr()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0), captured.out, captured.err
-
-    assert run("content", "import")[0] == 0
-    assert run("issue", "plan")[0] == 0
-    yield run
-    structlog.reset_defaults()  # the command line sent this process's logs to stderr
+    for command in (("content", "import"), ("issue", "plan")):
+        assert said_by(*command).code == 0
+    return said_by
 
 
 def test_verify_says_the_same_bytes_with_their_hash_or_what_differs(

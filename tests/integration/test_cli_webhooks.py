@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from webhook_home import Home, copy_of, home_in
+from webhook_home import Home, home_in
 from webhook_receiver import Act, Receiver
 
 from newsletter import cli
@@ -23,16 +23,9 @@ class Said(Protocol):
     def __call__(self, *words: str, code: int = 0) -> str: ...
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = home_in(tmp_path_factory.mktemp("empty") / "home")
-    home.app.engine.dispose()
-    return home.app.home
-
-
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    home = copy_of(empty_home, tmp_path)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    home = home_in(tmp_path / "home")
     monkeypatch.setenv("NEWSLETTER_HOME", str(home.app.home))
     monkeypatch.setenv("NEWSLETTER_NOW", home.clock().isoformat())
     return home

@@ -13,7 +13,7 @@ from inbound_home import take as take_mail
 from publication import MONDAY
 from sendgrid_events_fake import told
 from structlog.testing import capture_logs
-from told_home import TOLD_AT, column, home_of_issues, mark, say, take
+from told_home import TOLD_AT, column, mark, say, take
 
 from newsletter import feedback, mailings
 from newsletter.app import App
@@ -29,14 +29,9 @@ LISTED = ("active", None)
 AGREED_AT = TOLD_AT + timedelta(seconds=30)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
-    app = copied(home, tmp_path / "home")
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
+    app = copied(issues_home, tmp_path / "home")
     yield app
     app.engine.dispose()
 

@@ -14,7 +14,7 @@ from inbound_home import bounce, change, copied, envelope, reader
 from inbound_home import take as take_mail
 from publication import MONDAY, WEEK, outbox
 from sendgrid_events_fake import told
-from told_home import TOLD_AT, column, home_of_issues, outcome_of, say, take
+from told_home import TOLD_AT, column, outcome_of, say, take
 
 from newsletter import feedback, own_data, pipeline
 from newsletter.app import App
@@ -33,14 +33,9 @@ WORDS = "550 5.1.1 mailbox jane.doe of Jane Doe is closed"
 MOVED_AT = MONDAY + timedelta(minutes=2)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
-    app = copied(home, tmp_path / "home")
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
+    app = copied(issues_home, tmp_path / "home")
     yield replace(app, clock=lambda: MONDAY + timedelta(minutes=30))
     app.engine.dispose()
 

@@ -12,7 +12,7 @@ from sendgrid_events_fake import as_body
 from sqlalchemy import text
 from sqlmodel import Session
 from structlog.testing import capture_logs
-from told_home import column, home_of_issues, say, take
+from told_home import column, say, take
 
 from newsletter import feedback
 from newsletter.app import App
@@ -28,14 +28,9 @@ SHOWN = text("UPDATE provider_event SET subscriber_id = :subscriber_id WHERE id 
 FULL: dict[str, Any] = {"status": "5.2.2", "reason": "552 5.2.2 mailbox full"}
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
-    app = copied(home, tmp_path / "home")
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
+    app = copied(issues_home, tmp_path / "home")
     yield app
     app.engine.dispose()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from inbound_home import change, copied
 from sqlalchemy import event
-from told_home import READERS, column, home_of_issues, say, take
+from told_home import READERS, column, say, take
 
 from newsletter.app import App
 
@@ -23,14 +23,9 @@ AN_ISSUE_OF_THOUSANDS = (
 )
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
-    app = copied(home, tmp_path / "home")
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
+    app = copied(issues_home, tmp_path / "home")
     yield app
     app.engine.dispose()
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
 from command_line import Newsletter, commands, process
+from old_store import store_at
 from publication import MONDAY
 from served import READER, Served, copied, id_of, make_home, own_page, press, served
 from sqlalchemy import text
 
 from newsletter import forgetting, labels, stats
-from newsletter.store.engine import alembic_config, open_engine, upgrade
+from newsletter.store.engine import upgrade
 from newsletter.store.feedback import ProviderEvent
 from newsletter.tracking.figures import IssueFigures
 
@@ -181,13 +181,7 @@ VALUES (1, 1, 'click', '2026-01-02 00:00:00.000000', 'GET', '', ''),
 
 
 def test_what_came_in_before_there_were_rules_is_put_on_the_list(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'old.db'}")
-    with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), "0003")
-        connection.commit()
-    with engine.begin() as connection:
-        for statement in OLD_ROWS.split(";"):
-            connection.exec_driver_sql(statement)
+    engine = store_at(tmp_path / "old.db", "0003", OLD_ROWS)
     upgrade(engine)
     with engine.connect() as connection:
         rows = connection.exec_driver_sql("SELECT * FROM to_classify").all()

@@ -11,7 +11,7 @@ import pytest
 from inbound_home import copied
 from publication import MONDAY, at, outbox
 from sqlalchemy import text
-from told_home import column, home_of_issues, say, take
+from told_home import column, say, take
 
 from newsletter import own_data, own_faults
 from newsletter.app import App
@@ -27,14 +27,9 @@ SPAM = {"type": "blocked", "status": "5.7.1", "reason": "550 5.7.1 <a@b.example>
 UNSIGNED = {"type": "blocked", "status": "5.7.26", "reason": "550 5.7.26 unauthenticated"}
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
-    app = copied(home, tmp_path / "home", operators=OPERATORS)
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
+    app = copied(issues_home, tmp_path / "home", operators=OPERATORS)
     yield app
     app.engine.dispose()
 
@@ -149,8 +144,8 @@ def test_a_new_operator_is_told_of_today_and_nobody_twice(app: App) -> None:
     ]
 
 
-def test_nobody_to_tell_is_no_fault(home: Path, tmp_path: Path) -> None:
-    app = copied(home, tmp_path / "home")
+def test_nobody_to_tell_is_no_fault(issues_home: Path, tmp_path: Path) -> None:
+    app = copied(issues_home, tmp_path / "home")
     refuse(app, 1, **SPAM)
     assert heard(at(app, MONDAY + QUARTER)) == []
     app.engine.dispose()

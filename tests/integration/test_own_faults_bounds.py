@@ -11,7 +11,7 @@ import pytest
 from inbound_home import copied
 from publication import MONDAY, at, outbox
 from sqlalchemy import insert
-from told_home import home_of_issues, say, take
+from told_home import say, take
 
 from newsletter import own_faults
 from newsletter.app import App
@@ -24,14 +24,9 @@ OPERATORS = ("otto@example.com", "olga@example.com")
 QUARTER, DAY = timedelta(minutes=15), timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
-    app = copied(home, tmp_path / "home", operators=OPERATORS)
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
+    app = copied(issues_home, tmp_path / "home", operators=OPERATORS)
     yield app
     app.engine.dispose()
 

@@ -9,7 +9,15 @@ from datetime import timedelta
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from publication import MONDAY, finished, open_home, planned_and_approved, readers, store
+from publication import (
+    MONDAY,
+    finished,
+    never_committing,
+    open_home,
+    planned_and_approved,
+    readers,
+    store,
+)
 from sqlalchemy import text
 from sqlmodel import Session
 
@@ -43,10 +51,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def session(app: App) -> Iterator[Session]:
-    """What a test does in it is never committed."""
-    with Session(app.engine, expire_on_commit=False) as session:
-        yield session
-        session.rollback()
+    yield from never_committing(app)
 
 
 def call(session: Session, left: str, right: str) -> None:

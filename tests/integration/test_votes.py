@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from publication import MONDAY, at, open_home, planned_and_approved, readers
+from publication import MONDAY, at, never_committing, open_home, planned_and_approved, readers
 from served import SEED_SLUG
 from sqlalchemy import event, text
 from sqlmodel import Session, select
@@ -49,10 +49,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def session(app: App) -> Iterator[Session]:
-    """What a test does in it is never committed."""
-    with Session(app.engine, expire_on_commit=False) as session:
-        yield session
-        session.rollback()
+    yield from never_committing(app)
 
 
 def say(

@@ -17,7 +17,7 @@ from publication import MONDAY, at, open_home
 from sendgrid_events_fake import PATH, Signer, as_body, life, told
 from sendgrid_vectors import NODE, PYTHON, Vector
 from sqlalchemy import event as on
-from told_home import column, home_of_issues, mark, say
+from told_home import column, mark, say
 
 from newsletter.app import App
 from newsletter.errors import SettingsError
@@ -41,15 +41,10 @@ RSA = (
 )
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return home_of_issues(tmp_path_factory.mktemp("told") / "home")
-
-
 @pytest.fixture
-def app(home: Path, tmp_path: Path) -> Iterator[App]:
+def app(issues_home: Path, tmp_path: Path) -> Iterator[App]:
     settings = {"sendgrid_webhook_key": SIGNER.public, "webhook_secrets": (SECRET, OLDER)}
-    app = copied(home, tmp_path / "home", **settings)
+    app = copied(issues_home, tmp_path / "home", **settings)
     yield app
     app.engine.dispose()
 
@@ -73,11 +68,11 @@ def known(app: App) -> int:
 
 @VECTORS
 def test_a_published_vector_is_believed_and_a_hundred_mutations_of_it_are_not(
-    home: Path, tmp_path: Path, vector: Vector
+    issues_home: Path, tmp_path: Path, vector: Vector
 ) -> None:
     key, signature, timestamp, body = vector
     then = datetime.fromtimestamp(int(timestamp), UTC)
-    app = at(copied(home, tmp_path / "home", sendgrid_webhook_key=key), then)
+    app = at(copied(issues_home, tmp_path / "home", sendgrid_webhook_key=key), then)
     signed = {SIGNATURE: signature, TIMESTAMP: timestamp}
     answers = set()
     with TestClient(create_app(app)) as client:
@@ -166,9 +161,9 @@ def test_a_signature_is_believed_for_ten_minutes(
     assert post(client, app, say(app, 1, "delivered"), age_s=age_s) == status
 
 
-def test_how_long_is_a_setting(home: Path, tmp_path: Path) -> None:
+def test_how_long_is_a_setting(issues_home: Path, tmp_path: Path) -> None:
     settings = {"sendgrid_webhook_key": SIGNER.pem, "webhook_freshness_minutes": 1}
-    app = copied(home, tmp_path / "home", **settings)
+    app = copied(issues_home, tmp_path / "home", **settings)
     with TestClient(create_app(app)) as client:
         assert post(client, app, age_s=61) == 403
         assert post(client, app, age_s=59) == 204
@@ -183,8 +178,10 @@ def test_another_key_is_a_strangers(app: App, client: TestClient) -> None:
 
 
 @pytest.mark.parametrize("path", [PATH, EVENTS])
-def test_without_a_key_there_is_no_such_address(home: Path, tmp_path: Path, path: str) -> None:
-    app = copied(home, tmp_path / "home")
+def test_without_a_key_there_is_no_such_address(
+    issues_home: Path, tmp_path: Path, path: str
+) -> None:
+    app = copied(issues_home, tmp_path / "home")
     body = as_body(say(app, 1, "spamreport"))
     with TestClient(create_app(app)) as client:
         for headers in ({}, SIGNER.headers(body, app.clock())):

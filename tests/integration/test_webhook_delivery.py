@@ -17,7 +17,7 @@ import pytest
 from publication import MONDAY
 from smtp_server import CERTIFICATE
 from sqlalchemy import create_engine, text
-from webhook_home import TIMEOUT_S, Home, copy_of, home_in
+from webhook_home import TIMEOUT_S, Home, opened
 from webhook_receiver import Act, Receiver
 
 from newsletter.errors import SettingsError
@@ -29,18 +29,10 @@ from subscribers import audit
 pytestmark = pytest.mark.slow  # time-outs are waited for
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = home_in(tmp_path_factory.mktemp("empty") / "home")
-    home.app.engine.dispose()
-    return home.app.home
-
-
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Iterator[Home]:
-    home = copy_of(empty_home, tmp_path)
-    yield home
-    home.app.engine.dispose()
+def home(tmp_path: Path) -> Iterator[Home]:
+    with opened(tmp_path / "home") as home:
+        yield home
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from publication import finished, planned_and_approved, readers, store
 from sqlalchemy import text
-from webhook_home import Home, copy_of, home_in
+from webhook_home import Home, opened
 from webhook_receiver import Receiver
 
 from newsletter import pipeline
@@ -22,18 +22,10 @@ from subscribers.address import EmailAddress
 pytestmark = pytest.mark.slow  # to keep the quick run under two minutes
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = home_in(tmp_path_factory.mktemp("empty") / "home")
-    home.app.engine.dispose()
-    return home.app.home
-
-
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Iterator[Home]:
-    home = copy_of(empty_home, tmp_path)
-    yield home
-    home.app.engine.dispose()
+def home(tmp_path: Path) -> Iterator[Home]:
+    with opened(tmp_path / "home") as home:
+        yield home
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from publication import outbox
-from webhook_home import Home, copy_of, home_in
+from webhook_home import Home, home_in
 from webhook_receiver import Act, Receiver
 
 from newsletter.letters import drain_system_mail
@@ -21,16 +21,9 @@ pytestmark = pytest.mark.slow
 OPERATORS = ("Otto <otto@example.com>", "olga@example.com")
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = home_in(tmp_path_factory.mktemp("empty") / "home")
-    home.app.engine.dispose()
-    return home.app.home
-
-
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Iterator[Home]:
-    home = run_by(copy_of(empty_home, tmp_path), operators=OPERATORS, editors=("ed@example.com",))
+def home(tmp_path: Path) -> Iterator[Home]:
+    home = run_by(home_in(tmp_path / "home"), operators=OPERATORS, editors=("ed@example.com",))
     yield home
     home.app.engine.dispose()
 

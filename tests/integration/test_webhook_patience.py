@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from publication import MONDAY
-from webhook_home import Home, copy_of, home_in
+from webhook_home import Home, opened
 from webhook_receiver import Act, Receiver
 
 from newsletter import cli
@@ -27,18 +27,10 @@ BUSY = Act(429, (("Retry-After", "3600"),))
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = home_in(tmp_path_factory.mktemp("empty") / "home")
-    home.app.engine.dispose()
-    return home.app.home
-
-
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Iterator[Home]:
-    home = copy_of(empty_home, tmp_path)
-    yield home
-    home.app.engine.dispose()
+def home(tmp_path: Path) -> Iterator[Home]:
+    with opened(tmp_path / "home") as home:
+        yield home
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 from alembic import command
+from old_store import store_at
 from publication import MONDAY
 from sqlalchemy import text
-from webhook_home import Home, copy_of, home_in
+from webhook_home import Home, opened
 from webhook_receiver import Act, Receiver
 
 from newsletter import cli
 from newsletter.errors import NotFoundError, RefusedError
 from newsletter.store.engine import (
     alembic_config,
-    open_engine,
     schema_differences,
     session_on,
     upgrade,
@@ -33,18 +33,10 @@ pytestmark = pytest.mark.slow
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(scope="module")
-def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = home_in(tmp_path_factory.mktemp("empty") / "home")
-    home.app.engine.dispose()
-    return home.app.home
-
-
 @pytest.fixture
-def home(empty_home: Path, tmp_path: Path) -> Iterator[Home]:
-    home = copy_of(empty_home, tmp_path)
-    yield home
-    home.app.engine.dispose()
+def home(tmp_path: Path) -> Iterator[Home]:
+    with opened(tmp_path / "home") as home:
+        yield home
 
 
 @pytest.fixture
@@ -244,13 +236,7 @@ ID_BEFORE = "msg_1858c6c4f7cf5f1fc64d2941282b0258"  # HMAC-SHA256 of the event, 
 
 
 def test_an_upgrade_keeps_endpoints_their_secrets_and_the_ids_of_what_waits(tmp_path: Path) -> None:
-    engine = open_engine(f"sqlite:///{tmp_path / 'old.db'}")
-    with engine.connect() as connection:
-        command.upgrade(alembic_config(connection), "0004")
-        connection.commit()
-    with engine.begin() as connection:
-        for statement in OLD_ROWS.split(";"):
-            connection.exec_driver_sql(statement)
+    engine = store_at(tmp_path / "old.db", "0004", OLD_ROWS)
     upgrade(engine)
     assert schema_differences(engine) == []
     with session_on(engine) as session:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -90,11 +91,14 @@ class Home:
             return int(connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
-def copy_of(home: Path, folder: Path) -> Home:
-    """A test's own copy of a home nobody has open."""
-    return home_in(Path(shutil.copytree(home, folder / "home")))
-
-
 def home_in(folder: Path) -> Home:
     clock = Clock()
     return Home(replace(open_home(folder), clock=clock), clock)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[Home]:
+    """A home in that folder, closed behind the test."""
+    home = home_in(folder)
+    yield home
+    home.app.engine.dispose()
